@@ -1,0 +1,37 @@
+# Every target does the set-up it needs; when that is done already it takes a moment.
+
+.DEFAULT_GOAL := help
+RUNS ?= 10000000
+.PHONY: help setup demo test lint fuzz bench clean
+
+help:  ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## Install Debian packages and make the virtual environments
+	@tools/setup
+
+demo: setup  ## Show the plugin at work against a local CA and DNS
+	@tools/as-root-on-loopback .venv/bin/python -m tests.demo
+
+test: setup  ## Run all tests: unit, coverage, end-to-end
+	@tools/as-root-on-loopback tools/test
+
+lint: setup  ## Check style and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+fuzz: setup  ## Fuzz all that reads text from outside, RUNS=10000000 inputs each
+	@RUNS=$(RUNS) tools/fuzz
+
+bench: setup  ## Run the benchmarks
+	@if [ -d benchmarks ]; then \
+	    tools/as-root-on-loopback .venv/bin/python -m benchmarks; \
+	else \
+	    echo 'there are no benchmarks yet'; \
+	fi
+
+clean:  ## Remove all that was built, the virtual environments too
+	rm -rf .venv .venvs build dist *.egg-info .coverage .coverage.* \
+	    .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
