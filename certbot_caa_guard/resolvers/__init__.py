@@ -1,0 +1,1 @@
+"""Ways to ask DNS for CAA records."""

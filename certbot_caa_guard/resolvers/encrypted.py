@@ -1,0 +1,361 @@
+"""Asking a recursive resolver over TLS (RFC 7858) or HTTPS (RFC 8484).
+
+A connection lasts as long as there are questions in flight and is shared by them, so that nothing
+is left open between rounds, or when an event loop ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import ipaddress
+import logging
+import ssl
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+import dns.exception
+import dns.rcode
+from zope.interface import implementer
+
+from certbot_caa_guard.climb import Lookup, Outcome
+from certbot_caa_guard.interfaces import IResolver
+from certbot_caa_guard.resolvers import wire
+from certbot_caa_guard.resolvers.loader import ResolverError
+from certbot_caa_guard.resolvers.pace import Pace
+from certbot_caa_guard.resolvers.spec import Spec
+from certbot_caa_guard.resolvers.stub import address_set, make_query
+from certbot_caa_guard.verdict import Perspective
+
+_LONGEST_MESSAGE = 0xFFFF
+_MEDIA_TYPE = "application/dns-message"  # RFC 8484 section 6
+_HTTP_OK = 200
+_ROUNDS_TO_CLOSE = 3
+
+_TALKATIVE = ("httpx", "httpcore", "hpack")  # loggers; certbot's log file is for DEBUG, too
+
+
+class NoAnswerError(Exception):
+    """The resolver gave no answer, for a reason other than time."""
+
+
+class Session(Protocol):
+    """A connection to a resolver."""
+
+    async def exchange(self, query: bytes) -> bytes:
+        """Send *query* and return what answers it.
+
+        :raises OSError: when there is no connection.
+        :raises NoAnswerError: when what came is no answer.
+        """
+
+    async def close(self) -> None:
+        """End the connection."""
+
+
+@implementer(IResolver)
+class EncryptedResolver:
+    """One recursive resolver, asked by one kind of session."""
+
+    def __init__(self, perspective: Perspective, host: str, connect: Callable[[], Session]) -> None:
+        """:param connect: makes a session; it is not to do any I/O yet."""
+        self.perspective = perspective
+        self._sessions = _Shared(connect)
+        self._pace = Pace.unlimited_rate() if _is_loopback(host) else Pace.gentle()
+
+    async def is_usable(self, timeout: float) -> bool:
+        """Tell whether the resolver resolves the root."""
+        query = make_query(".", "NS")
+        try:
+            async with self._sessions.use() as session:
+                message = await asyncio.wait_for(session.exchange(query), timeout)
+        except (TimeoutError, asyncio.TimeoutError, OSError, NoAnswerError):
+            return False
+        has_answer = struct.unpack("!H", message[6:8])[0] > 0
+        return wire.response_code(message) == dns.rcode.NOERROR and has_answer
+
+    async def lookup(self, owner: str, timeout: float) -> Lookup:
+        """Ask for the CAA records of *owner*."""
+        try:
+            query = make_query(owner, "CAA")
+        except dns.exception.DNSException:
+            return Lookup(owner, Outcome.MALFORMED)
+        # In this order, so that those who wait for their turn keep the connection open.
+        async with self._sessions.use() as session, self._pace:
+            start = time.monotonic()
+            try:
+                message = await asyncio.wait_for(session.exchange(query), timeout)
+            except (TimeoutError, asyncio.TimeoutError):
+                return Lookup(owner, Outcome.TIMEOUT, seconds=time.monotonic() - start)
+            except (OSError, NoAnswerError):
+                return Lookup(owner, Outcome.NETWORK, seconds=time.monotonic() - start)
+            return wire.read(owner, message, time.monotonic() - start)
+
+    def close(self) -> None:
+        """Do nothing: between questions nothing is open."""
+
+
+class _Shared:
+    """One session for all who use it at the same time; the last one closes it."""
+
+    def __init__(self, connect: Callable[[], Session]) -> None:
+        self._connect = connect
+        self._session: Session | None = None
+        self._users = 0
+
+    @contextlib.asynccontextmanager
+    async def use(self) -> AsyncIterator[Session]:
+        if self._session is None:
+            self._session = self._connect()
+        session = self._session
+        self._users += 1
+        try:
+            yield session
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                self._session = None
+                await session.close()
+
+
+def tls(spec: Spec) -> EncryptedResolver:
+    """The resolver at a host, over TLS (RFC 7858).  The host must prove its name or address.
+
+    :raises ResolverError: when there is no TLS here.
+    """
+    context = default_context()
+    return EncryptedResolver(
+        _perspective(spec),
+        spec.host,
+        lambda: TlsSession(spec.host, spec.port, context),
+    )
+
+
+def https(spec: Spec) -> EncryptedResolver:
+    """The resolver at a URL (RFC 8484).
+
+    :raises ResolverError: when what it takes is not installed.
+    """
+    try:
+        httpx = importlib.import_module("httpx")
+        importlib.import_module("h2")
+    except ImportError as error:
+        raise ResolverError(
+            f"{spec} takes HTTP/2, which is not installed: pip install certbot-caa-guard[doh]"
+        ) from error
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    context = default_context()
+    return EncryptedResolver(
+        _perspective(spec),
+        spec.host,
+        lambda: HttpsSession(spec.text, context, httpx),
+    )
+
+
+def default_context() -> ssl.SSLContext:
+    """What certificates this machine believes.
+
+    :raises ResolverError: when they cannot be loaded.
+    """
+    try:
+        return ssl.create_default_context()
+    except OSError as error:
+        raise ResolverError(f"the certificates of this machine cannot be read: {error}") from error
+
+
+def _perspective(spec: Spec) -> Perspective:
+    return Perspective(spec.text, public=True, addresses=address_set([(spec.host, spec.port)]))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class TlsSession:
+    """A TLS connection with many questions on their way at once (RFC 7858 section 3.3).
+
+    It is made when the first question needs it, and made again once when it is lost, since
+    servers close connections as they see fit (RFC 7766 section 6.2.4).
+    """
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext) -> None:
+        self._host = host
+        self._port = port
+        self._context = context
+        self._connecting: asyncio.Task[_Pipeline] | None = None
+
+    async def exchange(self, query: bytes) -> bytes:
+        """Send *query* and return what answers it."""
+        pipeline = await self._connected()
+        try:
+            return await pipeline.exchange(query)
+        except ConnectionError:
+            pipeline = await self._connected()
+            return await pipeline.exchange(query)
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._connecting is None:
+            return
+        self._connecting.cancel()
+        try:
+            pipeline = await self._connecting
+        except (asyncio.CancelledError, OSError):
+            await _let_transports_close()
+            return
+        pipeline.abort()
+        await pipeline.closed
+
+    async def _connected(self) -> _Pipeline:
+        if self._connecting is None or _is_over(self._connecting):
+            self._connecting = asyncio.ensure_future(self._connect())
+        # All who wait get the same connection, or the same error, and none of them can cancel it.
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> _Pipeline:
+        loop = asyncio.get_running_loop()
+        _, pipeline = await loop.create_connection(
+            _Pipeline, self._host, self._port, ssl=self._context, server_hostname=self._host
+        )
+        return pipeline
+
+
+def _is_over(connecting: asyncio.Task[_Pipeline]) -> bool:
+    if not connecting.done():
+        return False
+    return (
+        connecting.cancelled()
+        or connecting.exception() is not None
+        or connecting.result().closed.done()
+    )
+
+
+async def _let_transports_close() -> None:
+    """Give the loop the rounds in which it closes half-made connections: they may be its last."""
+    for _ in range(_ROUNDS_TO_CLOSE):
+        await asyncio.sleep(0)
+
+
+class _Pipeline(asyncio.Protocol):
+    """Messages with their length before them (RFC 1035 section 4.2.2), answered in any order.
+
+    :ivar closed: done when the connection is gone.
+    """
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._transport: asyncio.Transport | None = None
+        self._incoming = bytearray()
+        self._pending: dict[int, tuple[bytes, asyncio.Future[bytes]]] = {}
+        self._next = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._incoming += data
+        while len(self._incoming) >= 2:
+            end = 2 + int.from_bytes(self._incoming[:2], "big")
+            if len(self._incoming) < end:
+                return
+            message = bytes(self._incoming[2:end])
+            del self._incoming[:end]
+            self._take(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.abort()  # Python 3.10 wants to be told
+        if not self.closed.done():
+            self.closed.set_result(None)
+        for _, answer in self._pending.values():
+            if not answer.done():
+                error = ConnectionResetError("the resolver closed the connection")
+                error.__cause__ = exc
+                answer.set_exception(error)
+
+    def abort(self) -> None:
+        """Close it at once: a farewell would only have to be waited for."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def exchange(self, query: bytes) -> bytes:
+        """Send *query* under a number of our own, and return what answers it.
+
+        :raises ConnectionError: when the connection is lost.
+        :raises NoAnswerError: when what came is no answer.
+        """
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError("the connection is closed")
+        number = self._unused_number()
+        query = number.to_bytes(2, "big") + query[2:]
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._pending[number] = query, answer
+        self._transport.write(struct.pack("!H", len(query)) + query)
+        try:
+            return await answer
+        finally:
+            del self._pending[number]
+
+    def _unused_number(self) -> int:
+        while True:
+            self._next = (self._next + 1) & 0xFFFF
+            if self._next not in self._pending:
+                return self._next
+
+    def _take(self, message: bytes) -> None:
+        query, answer = self._pending.get(int.from_bytes(message[:2], "big"), (b"", None))
+        if answer is None or answer.done():
+            return
+        if wire.answers(query, message):
+            answer.set_result(message)
+        else:
+            answer.set_exception(NoAnswerError())
+
+
+class HttpsSession:
+    """An HTTP/2 client with many questions on their way at once (RFC 8484 section 5.2)."""
+
+    def __init__(self, url: str, context: ssl.SSLContext, httpx: Any) -> None:
+        """:param httpx: the module, which is an extra."""
+        self._url = url
+        # Time is our caller's to limit, and so is the number of questions.
+        self._client = httpx.AsyncClient(http2=True, verify=context, timeout=None)
+
+    async def exchange(self, query: bytes) -> bytes:
+        """Send *query* and return what answers it."""
+        query = b"\0\0" + query[2:]  # RFC 8484 section 4.1: so that caches may answer
+        headers = {"Content-Type": _MEDIA_TYPE, "Accept": _MEDIA_TYPE}
+        try:
+            async with self._client.stream(
+                "POST", self._url, content=query, headers=headers
+            ) as response:
+                message = await _body(response)
+        except Exception as error:  # of four packages that are not ours
+            raise NoAnswerError(str(error)) from error
+        if not wire.answers(query, message):
+            raise NoAnswerError("the answer to another question")
+        return message
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._client.aclose()
+        await _let_transports_close()
+
+
+async def _body(response: Any) -> bytes:
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if response.status_code != _HTTP_OK or media_type != _MEDIA_TYPE:
+        raise NoAnswerError(f"HTTP status {response.status_code}, {media_type}")
+    message = b""
+    async for chunk in response.aiter_bytes():
+        message += chunk
+        if len(message) > _LONGEST_MESSAGE:
+            raise NoAnswerError("longer than a message may be")
+    return message

@@ -1,0 +1,210 @@
+"""What an answer means to one who asked the servers of a zone.
+
+The rules are those by which Unbound takes, discards and scrubs answers, for it is behind the
+CA: they are wider than RFC 1034 section 5.3.3 and RFC 2308 in what they take for "no data", and
+as strict about what a server may say of other zones.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import dns.rcode
+
+from certbot_caa_guard.resolvers.iterative.memory import Delegation
+from certbot_caa_guard.resolvers.iterative.message import (
+    AAAA,
+    CNAME,
+    DNAME,
+    NS,
+    SOA,
+    A,
+    Name,
+    Question,
+    Record,
+    Reply,
+    is_at_or_below,
+    is_below,
+    is_name,
+)
+
+# Aliases in one lookup, as many as Unbound follows.
+MOST_ALIASES = 11
+
+_MOST_SERVERS = 20  # of one zone; a referral with more is cut
+_MOST_GLUE = 8  # addresses of one server
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records of the type asked for, behind *aliases* aliases.
+
+    :ivar zone: the zone that the name asked for is in.
+    """
+
+    zone: Name
+    rdatas: tuple[bytes, ...]
+    ttl: float
+    aliases: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """The name is an alias; what *target* has must be asked for anew.
+
+    :ivar aliases: how many it took to get to *target*.
+    """
+
+    zone: Name
+    target: Name
+    aliases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """There is no such record (RFC 2308 section 2), or no such name.
+
+    :ivar empty: the answer said so only by saying nothing.
+    """
+
+    zone: Name
+    nxdomain: bool = False
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """The name is in a zone further down (RFC 1034 section 4.3.1)."""
+
+    delegation: Delegation
+
+
+@dataclass(frozen=True, slots=True)
+class Useless:
+    """Nothing that helps.
+
+    :ivar lame: the server does not know the zone at all, so that asking again is in vain.
+    """
+
+    lame: bool = False
+
+
+Finding = Found | Alias | Absent | Referral | Useless
+
+
+def is_lame_recursion(reply: Reply, finding: Finding) -> bool:
+    """Whether *finding* comes from a recursive server's cache: used only for want of better."""
+    return (
+        reply.recursive and not reply.authoritative and isinstance(finding, (Found, Alias, Absent))
+    )
+
+
+def examine(reply: Reply, question: Question, zone: Name) -> Finding:
+    """Say what *reply* means, when *question* was put to a server of *zone*."""
+    if reply.rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+        return Useless()
+    # What a server says of names outside the zone it was asked for counts for nothing.
+    answer = [record for record in reply.answer if is_at_or_below(record.owner, zone)]
+    authority = [
+        record for record in reply.authority if is_at_or_below(question.name, record.owner)
+    ]
+    actual = _actual_zone(authority, zone)
+    name, aliases = _follow(answer, question)
+    if name is None:
+        return Useless()
+    found = [one for one in answer if one.owner == name and one.type == question.type]
+    if found:
+        # Not authoritative and with a delegation: what the parent's side holds, such as glue.
+        referral = None if reply.authoritative else _referral(reply, authority, zone)
+        ttl = min(one.ttl for one in found)
+        return referral or Found(actual, tuple(one.rdata for one in found), ttl, aliases)
+    if aliases:
+        # Even with NXDOMAIN, or an SOA that speaks of the target: Unbound asks for it anew.
+        return Alias(actual, name, aliases)
+    if reply.rcode == dns.rcode.NXDOMAIN:
+        return Absent(actual, nxdomain=True)
+    return _without_answer(reply, authority, zone, actual)
+
+
+def _without_answer(reply: Reply, authority: Iterable[Record], zone: Name, actual: Name) -> Finding:
+    if any(one.type == SOA and is_at_or_below(one.owner, zone) for one in authority):
+        return Absent(actual)
+    for record in authority:
+        if record.type != NS:
+            continue
+        # An NS record of the zone itself stands where the SOA should.
+        if record.owner == zone:
+            return Absent(actual)
+        # Upwards: the server has never heard of the zone.
+        if is_below(zone, record.owner):
+            return Useless(lame=True)
+        return _referral(reply, authority, zone) or Useless()
+    return Absent(actual, empty=True)
+
+
+def _actual_zone(authority: Iterable[Record], zone: Name) -> Name:
+    """The zone that the answer is from: *zone*, or one below that the server has as well."""
+    owners = [one.owner for one in authority if one.type in {SOA, NS}]
+    return max((one for one in owners if is_below(one, zone)), key=len, default=zone)
+
+
+def _follow(answer: Iterable[Record], question: Question) -> tuple[Name | None, int]:
+    """The end of the chain of aliases, and its length; None when it leads to no name.
+
+    RFC 1034 section 3.6.2 for CNAME.  A DNAME is applied here (RFC 6672 section 2.2), whatever
+    CNAME a server has made of it.
+    """
+    name, aliases = question.name, 0
+    while aliases <= MOST_ALIASES:
+        if any(one.owner == name and one.type == question.type for one in answer):
+            break
+        alias = next(
+            (one for one in answer if one.type == DNAME and is_below(name, one.owner)), None
+        )
+        if alias is not None:
+            name = name[: len(name) - len(alias.owner)] + alias.target
+            if not is_name(name):
+                return None, aliases
+        else:
+            alias = next((one for one in answer if one.type == CNAME and one.owner == name), None)
+            if alias is None:
+                break
+            name = alias.target
+        aliases += 1
+    return name, aliases
+
+
+def _referral(reply: Reply, authority: Iterable[Record], zone: Name) -> Referral | None:
+    """The delegation in an answer: to a zone strictly below ours (RFC 2181 section 5.4.1)."""
+    below = [one for one in authority if one.type == NS and is_below(one.owner, zone)]
+    if not below:
+        return None
+    child = max((one.owner for one in below), key=len)
+    records = [one for one in below if one.owner == child]
+    servers = tuple(dict.fromkeys(one.target for one in records))[:_MOST_SERVERS]
+    glue: dict[Name, list[str]] = {}
+    for record in reply.additional:
+        # Only of what lies in the referring zone can its servers know addresses.
+        if record.owner in servers and is_at_or_below(record.owner, zone):
+            glue.setdefault(record.owner, []).extend(addresses([record]))
+    known = {name: tuple(held[:_MOST_GLUE]) for name, held in glue.items() if held}
+    return Referral(Delegation(child, servers, known, min(one.ttl for one in records)))
+
+
+def addresses(records: Iterable[Record]) -> list[str]:
+    """The addresses in A (RFC 1035 section 3.4.1) and AAAA records (RFC 3596 section 2.2)."""
+    return [
+        text
+        for one in records
+        if one.type in {A, AAAA}
+        if (text := address_text(one.type, one.rdata)) is not None
+    ]
+
+
+def address_text(kind: int, rdata: bytes) -> str | None:
+    """The address in the RDATA of an A or AAAA record, or None if it has the wrong length."""
+    if len(rdata) != (4 if kind == A else 16):
+        return None
+    return str(ipaddress.ip_address(rdata))

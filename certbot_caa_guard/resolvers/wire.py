@@ -1,0 +1,140 @@
+"""Reading a DNS answer to a CAA question from the wire (RFC 1035 section 4).
+
+dnspython refuses a whole message for one CAA record with an empty tag, which a CA merely takes
+for an unknown one; so the sections are walked here, and RDATA is left to
+:func:`certbot_caa_guard.caa.parse_rdata`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dns.rcode
+
+from certbot_caa_guard import caa
+from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
+from certbot_caa_guard.resolvers import labels
+
+_TYPE_SOA = 6
+_TYPE_OPT = 41
+_TYPE_CAA = 257
+_OPTION_EXTENDED_ERROR = 15  # RFC 8914 section 2
+_FLAG_QR = 0x8000
+_FLAG_TC = 0x0200
+_MOST_RECORDS = 4_000  # more than fit into 64 KiB
+
+_OUTCOMES: dict[int, Outcome] = {
+    dns.rcode.NXDOMAIN: Outcome.NXDOMAIN,
+    dns.rcode.SERVFAIL: Outcome.SERVFAIL,
+    dns.rcode.REFUSED: Outcome.REFUSED,
+    dns.rcode.FORMERR: Outcome.FORMERR,
+    dns.rcode.NOTIMP: Outcome.NOTIMP,
+    dns.rcode.NOTAUTH: Outcome.NOTAUTH,
+}
+
+
+class WireError(ValueError):
+    """A message that is no answer to our question."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ResourceRecord:
+    name: str
+    type: int
+    ttl: int
+    rdata: bytes
+
+
+def answers(query: bytes, message: bytes) -> bool:
+    """Tell whether *message* is an answer to *query*: its ID, and its question if it has one."""
+    if len(message) < 12 or message[:2] != query[:2]:
+        return False
+    flags, questions = struct.unpack("!HH", message[2:6])
+    if not flags & _FLAG_QR:
+        return False
+    question = query[12 : labels.end_of(query, 12) + 4]
+    return questions == 0 or message[12 : 12 + len(question)].lower() == question.lower()
+
+
+def is_truncated(message: bytes) -> bool:
+    """Tell whether the TC bit is set: ask again over TCP (RFC 7766 section 5)."""
+    return bool(struct.unpack("!H", message[2:4])[0] & _FLAG_TC)
+
+
+def response_code(message: bytes) -> int:
+    """The RCODE of *message*, without the bits that EDNS adds."""
+    return message[3] & 0x0F
+
+
+def read(owner: str, message: bytes, seconds: float) -> Lookup:
+    """Read an answer as the outcome of the lookup for *owner*."""
+    try:
+        return _read(owner, message, seconds)
+    except (WireError, labels.LabelError, caa.MalformedRdataError, struct.error, IndexError):
+        return Lookup(owner, Outcome.MALFORMED, seconds=seconds)
+
+
+def _read(owner: str, message: bytes, seconds: float) -> Lookup:
+    rcode = response_code(message)
+    records: list[caa.Record] = []
+    zone = None
+    extended_error = None
+    for section, record in _records(message):
+        if record.type == _TYPE_CAA and section == "answer":
+            records.append(caa.parse_rdata(record.rdata))
+        elif record.type == _TYPE_SOA and section == "authority":
+            zone = record.name
+        elif record.type == _TYPE_OPT:
+            rcode |= (record.ttl >> 24) << 4
+            extended_error = _extended_error(record.rdata)
+    if is_truncated(message):
+        return Lookup(owner, Outcome.TRUNCATED, seconds=seconds)
+    if rcode == dns.rcode.NOERROR:
+        outcome = Outcome.RECORDS if records else Outcome.NOTHING
+    else:
+        outcome = _OUTCOMES.get(rcode, Outcome.OTHER_RCODE)
+    kept = tuple(records) if outcome is Outcome.RECORDS else ()
+    return Lookup(owner, outcome, kept, extended_error, zone, seconds)
+
+
+def _records(message: bytes) -> Iterator[tuple[str, _ResourceRecord]]:
+    questions, answer, authority, additional = struct.unpack("!HHHH", message[4:12])
+    if answer + authority + additional > _MOST_RECORDS:
+        raise WireError("more records than a message can hold")
+    position = 12
+    for _ in range(questions):
+        position = labels.end_of(message, position) + 4
+    sections = (("answer", answer), ("authority", authority), ("additional", additional))
+    for section, count in sections:
+        for _ in range(count):
+            owner = position
+            position = labels.end_of(message, position)
+            kind, _class, ttl, length = struct.unpack("!HHIH", message[position : position + 10])
+            position += 10
+            rdata = message[position : position + length]
+            if len(rdata) < length:
+                raise WireError("a record is cut off")
+            position += length
+            # Only an SOA's owner is of use, and reading names is the dearest part.
+            name = _text(labels.read(message, owner)) if kind == _TYPE_SOA else ""
+            yield section, _ResourceRecord(name, kind, ttl, rdata)
+
+
+def _extended_error(options: bytes) -> ExtendedError | None:
+    position = 0
+    while position + 4 <= len(options):
+        code, length = struct.unpack("!HH", options[position : position + 4])
+        data = options[position + 4 : position + 4 + length]
+        if code == _OPTION_EXTENDED_ERROR and len(data) >= 2:
+            return ExtendedError(
+                int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace")
+            )
+        position += 4 + length
+    return None
+
+
+def _text(name: tuple[bytes, ...]) -> str:
+    """The name without a final dot, octets outside ASCII replaced."""
+    return b".".join(name).decode("ascii", "replace")
