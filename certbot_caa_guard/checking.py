@@ -1,0 +1,267 @@
+"""Checking names without ordering: ``certbot_caa_guard.check``, and what the console shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from certbot_caa_guard import prediction, verdict
+from certbot_caa_guard.caa import ACME_METHODS, BOULDER, STRICT, Requester
+from certbot_caa_guard.exposure import Exposure, exposure
+from certbot_caa_guard.interfaces import IResolver
+from certbot_caa_guard.names import Identifier, is_ip_address, parse
+from certbot_caa_guard.preflight import ROUND_INTERVAL, Preflight
+from certbot_caa_guard.resolvers import loader, spec
+from certbot_caa_guard.verdict import Determination, Evidence, Lasting, Result, Verdict
+
+LETS_ENCRYPT = "letsencrypt.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One name to check.
+
+    :ivar text: the identifier: a domain name, ``*.`` before it for a wildcard, or an IP address.
+    :ivar validation_method: the ACME challenge type to be used; any when None.
+    :ivar account_uri: the ACME account's URI; without it no ``accounturi`` matches.
+    """
+
+    text: str
+    validation_method: str | None = None
+    account_uri: str | None = None
+
+    @property
+    def identifier(self) -> Identifier | None:
+        """What CAA is looked up for; None for an IP address.
+
+        :raises certbot_caa_guard.names.IdentifierError: when it is no identifier at all.
+        """
+        return None if is_ip_address(self.text) else parse(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome of one query.
+
+    :ivar index: its place in the input, from 0.
+    :ivar ca_problem: what the CA would put into the challenge, from the first public
+        perspective's first round; None when that one permits.
+    """
+
+    index: int
+    identifier: str
+    verdict: Verdict
+    evidence: Evidence | None = None
+    ca_problem: dict[str, str] | None = None
+    exposure: Exposure | None = None
+
+    @property
+    def decisive(self) -> Determination | None:
+        """The determination that speaks for the verdict."""
+        made = self.evidence.determinations if self.evidence else ()
+        by_weight = sorted(made, key=lambda one: (one.perspective.public, one.round))
+        wanted = {Verdict.PERMITTED: Result.PERMITTED, Verdict.DENIED: Result.DENIED}
+        result = wanted.get(self.verdict)
+        speaking = [one for one in by_weight if result in {None, one.result}]
+        return speaking[-1] if speaking else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as the console prints it."""
+        decisive = self.decisive
+        return {
+            "index": self.index,
+            "identifier": self.identifier,
+            "verdict": self.verdict.value,
+            "found_at": decisive.found_at if decisive else None,
+            "records": [str(record) for record in decisive.records] if decisive else [],
+            "ca_problem": self.ca_problem,
+            "evidence": _evidence_as_json(self.evidence),
+            "findings": [],
+            "exposure": _exposure_as_json(self.exposure),
+        }
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to check.
+
+    :ivar resolvers: SPECs, or resolvers themselves; each is a perspective.
+    :ivar issuers: the CA's domain names in CAA records.
+    :ivar rounds: how often to ask about a name in doubt; with two or more, all failing, it can be
+        ``broken``.
+    :ivar strict: judge by the letter of RFC 8659 and RFC 8657, not as Boulder does.
+    :ivar clock_skew: how many seconds our clock is ahead of the CA's, where that is known.
+    :ivar progress: told how many lookups are done, and of how many.
+    :ivar known: given each result as soon as it is known, in whatever order.
+    """
+
+    resolvers: Sequence[str | IResolver] = ("auto",)
+    issuers: Sequence[str] = (LETS_ENCRYPT,)
+    rounds: int = 2
+    root_hints: str | None = None
+    trust_anchor: str | None = None
+    strict: bool = False
+    clock_skew: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    progress: Callable[[int, int], None] = field(default=lambda _done, _of: None)
+    known: Callable[[Checked], None] = field(default=lambda _checked: None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    :ivar unusable: the SPECs of perspectives that do not resolve the root now.
+    :ivar perspectives: how many do.
+    :ivar has_public_perspective: whether one of them asks the public DNS.
+    """
+
+    checked: tuple[Checked, ...]
+    unusable: tuple[str, ...]
+    perspectives: int
+    has_public_perspective: bool
+
+
+def check(names: Iterable[str | Query], options: Options | None = None) -> Report:
+    """Ask about *names* as a CA would, and say of each what the CA would.
+
+    :raises certbot_caa_guard.names.IdentifierError: when one of them is no identifier.
+    :raises certbot_caa_guard.resolvers.spec.SpecError: when a SPEC is none.
+    :raises certbot_caa_guard.resolvers.loader.ResolverError: when a resolver cannot be had.
+    """
+    options = options or Options()
+    queries = [name if isinstance(name, Query) else Query(name) for name in names]
+    identifiers = {query: query.identifier for query in queries}
+    lasting = Lasting(rounds=max(2, options.rounds), seconds=0.0)
+    with ExitStack() as stack:
+        resolvers = load_resolvers(options)
+        for resolver in resolvers:
+            stack.callback(resolver.close)
+        preflight = stack.enter_context(
+            Preflight(
+                resolvers,
+                lambda _identifier: _requester(Query(""), options),
+                clock=options.clock,
+                lasting=lasting,
+                progress=options.progress,
+            )
+        )
+        checked: dict[int, Checked] = {}
+        for settled in _rounds(preflight, list(identifiers.values()), options):
+            for index, query in enumerate(queries):
+                if index not in checked and identifiers[query] in settled:
+                    checked[index] = _checked(
+                        index, query, identifiers[query], preflight, options, lasting
+                    )
+                    options.known(checked[index])
+        return Report(
+            tuple(checked[index] for index in sorted(checked)),
+            tuple(one.name for one in preflight.unusable),
+            len(preflight.usable),
+            any(one.public for one in preflight.usable),
+        )
+
+
+def load_resolvers(options: Options) -> list[IResolver]:
+    """The resolvers that the options name.
+
+    :raises certbot_caa_guard.resolvers.loader.ResolverError: when one cannot be had.
+    """
+
+    def refuse(reason: str) -> None:
+        raise loader.ResolverError(reason)
+
+    resolvers: list[IResolver] = []
+    for given in options.resolvers:
+        if not isinstance(given, str):
+            resolvers.append(given)
+            continue
+        pointed = [
+            replace(one, root_hints=options.root_hints, trust_anchor=options.trust_anchor)
+            for one in spec.parse_list(given)
+        ]
+        resolvers += loader.load_all(pointed, refuse)
+    return resolvers
+
+
+def _rounds(
+    preflight: Preflight, identifiers: Sequence[Identifier | None], options: Options
+) -> Iterator[set[Identifier | None]]:
+    """Ask about all once, and again about those that saw an error.
+
+    :returns: after each round those about which no more is to be known; for IP addresses, None.
+    """
+    asked = [one for one in identifiers if one is not None]
+    preflight.round(asked)
+    settled: set[Identifier | None] = {None}
+    for _ in range(options.rounds - 1):
+        doubtful = [one for one in asked if preflight.failed_in_last_round(one)]
+        yield settled | (set(asked) - set(doubtful))
+        if not doubtful:
+            return
+        options.sleep(ROUND_INTERVAL)
+        preflight.round(doubtful)
+        asked = doubtful
+    yield settled | set(asked)
+
+
+def _checked(
+    index: int,
+    query: Query,
+    identifier: Identifier | None,
+    preflight: Preflight,
+    options: Options,
+    lasting: Lasting,
+) -> Checked:
+    if identifier is None:
+        return Checked(index, query.text, Verdict.PERMITTED)
+    requester = _requester(query, options)
+    evidence = verdict.judged_for(preflight.evidence(identifier), requester)
+    reached = verdict.decide(
+        evidence, lasting, clock_is_right=verdict.is_clock_right(options.clock_skew)
+    )
+    first = next((one for one in evidence.determinations if one.perspective.public), None)
+    checked = Checked(
+        index,
+        str(identifier),
+        reached,
+        evidence,
+        prediction.ca_problem(identifier, first) if first is not None else None,
+    )
+    found_at = checked.decisive.found_at if checked.decisive else None
+    return replace(checked, exposure=exposure(identifier, found_at, options.issuers))
+
+
+def _requester(query: Query, options: Options) -> Requester:
+    methods = {query.validation_method} if query.validation_method else ACME_METHODS
+    rules = STRICT if options.strict else BOULDER
+    return Requester(frozenset(options.issuers), query.account_uri, frozenset(methods), rules)
+
+
+def _evidence_as_json(evidence: Evidence | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "perspective": made.perspective.name,
+            "round": made.round,
+            "owner": lookup.owner,
+            "outcome": lookup.outcome.value,
+            "ede": _extended_error_as_json(lookup.extended_error),
+            "seconds": round(lookup.seconds, 3),
+        }
+        for made in (evidence.determinations if evidence else ())
+        for lookup in made.lookups
+    ]
+
+
+def _extended_error_as_json(error: Any) -> dict[str, Any] | None:
+    return None if error is None else {"code": error.code, "text": error.text}
+
+
+def _exposure_as_json(exposed: Exposure | None) -> dict[str, Any] | None:
+    if exposed is None:
+        return None
+    return {"owners": list(exposed.owners), "tld": exposed.tld, "cut": exposed.cut}

@@ -1,0 +1,224 @@
+"""The check before the order: drives the resolvers through the mind, round by round."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+
+from certbot_caa_guard import caa, verdict
+from certbot_caa_guard.climb import Lookup
+from certbot_caa_guard.interfaces import IResolver
+from certbot_caa_guard.names import Identifier
+from certbot_caa_guard.verdict import Determination, Evidence, Lasting, Perspective, Verdict
+
+# Rounds are this far apart at least, because Unbound, the CA's too, remembers a SERVFAIL for 5 s.
+ROUND_INTERVAL = 6.0
+
+_PROBE_TIMEOUT = 5.0
+_FIRST_TIMEOUT = 5.0
+# A CA waits for about so long before it calls a server silent; no name is held before that.
+_PATIENT_TIMEOUT = 20.0
+_TICK = 0.25
+
+RequesterFor = Callable[[Identifier], caa.Requester]
+
+
+class Preflight:
+    """What the perspectives say of the identifiers of one issuance.
+
+    A context manager: it holds an event loop.
+
+    :ivar unusable: the perspectives that do not resolve the root in this run.
+    """
+
+    def __init__(
+        self,
+        resolvers: Sequence[IResolver],
+        requester_for: RequesterFor,
+        *,
+        clock: Callable[[], float],
+        lasting: Lasting,
+        progress: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> None:
+        """:param requester_for: who issues an identifier; the validation method may differ.
+        :param clock: monotonic, in seconds.
+        :param progress: told now and then how many lookups of a round are done, and of how many.
+        """
+        self._requester_for = requester_for
+        self._clock = clock
+        self._lasting = lasting
+        self._progress = progress
+        self._loop = asyncio.new_event_loop()
+        # Until the first round has told, all of them.
+        self._usable: Sequence[IResolver] = resolvers
+        self._rounds = 0
+        self._evidence: dict[str, Evidence] = {}
+        self.unusable: tuple[Perspective, ...] = ()
+        self.clock_is_right = True
+
+    def __enter__(self) -> Preflight:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._loop.run_until_complete(_cancel_what_is_left())
+        finally:
+            self._loop.close()
+
+    def round(self, identifiers: Iterable[Identifier]) -> None:
+        """Ask every usable perspective once about *identifiers*.
+
+        Each owner name is asked once, however many identifiers share it.
+        """
+        wanted = list(dict.fromkeys(identifiers))
+        self._rounds += 1
+        made = self._loop.run_until_complete(self._round(wanted))
+        for identifier in wanted:
+            self._evidence[str(identifier)] = self.evidence(identifier).with_determinations(
+                made[str(identifier)]
+            )
+
+    def evidence(self, identifier: Identifier) -> Evidence:
+        """All that is known of *identifier* so far."""
+        return self._evidence.get(str(identifier), Evidence(identifier))
+
+    def report(
+        self,
+        identifier: Identifier,
+        *,
+        ca_refused: bool = False,
+        ca_failed: bool = False,
+        failed_before: bool = False,
+    ) -> None:
+        """Add what is known from elsewhere: from the CA, or from earlier runs."""
+        known = self.evidence(identifier)
+        self._evidence[str(identifier)] = replace(
+            known,
+            ca_refused=known.ca_refused or ca_refused,
+            ca_failed=known.ca_failed or ca_failed,
+            failed_before=known.failed_before or failed_before,
+        )
+
+    def verdict(self, identifier: Identifier) -> Verdict:
+        """The verdict on all that is known of *identifier*."""
+        return verdict.decide(
+            self.evidence(identifier), self._lasting, clock_is_right=self.clock_is_right
+        )
+
+    def in_doubt(self, identifiers: Iterable[Identifier]) -> list[Identifier]:
+        """Those that are not held yet, but may be after more rounds."""
+        return [
+            identifier
+            for identifier in identifiers
+            if verdict.could_be_held(
+                self.evidence(identifier), self._lasting, clock_is_right=self.clock_is_right
+            )
+        ]
+
+    def failed_in_last_round(self, identifier: Identifier) -> bool:
+        """Whether a perspective failed for *identifier* when it was asked about last."""
+        made = self.evidence(identifier).determinations
+        return any(one.failure is not None for one in made if one.round == made[-1].round)
+
+    def next_round_in(self, identifiers: Iterable[Identifier]) -> float:
+        """Seconds until another round about *identifiers* can tell more.
+
+        The second comes soon, for what passes; the third when what lasts has lasted.
+        """
+        if not any(self.evidence(one).rounds >= 2 for one in identifiers):
+            return ROUND_INTERVAL
+        seen = [self.evidence(one).seconds for one in identifiers]
+        return max(ROUND_INTERVAL, self._lasting.seconds - min(seen))
+
+    @property
+    def usable(self) -> tuple[Perspective, ...]:
+        """The perspectives that resolve the root in this run; none before the first round."""
+        return tuple(one.perspective for one in self._usable) if self._rounds else ()
+
+    @property
+    def saw_dnssec_failure(self) -> bool:
+        """Whether a DNSSEC failure was seen, so that it matters that our clock is right."""
+        return any(
+            made.failure is not None and made.failure.is_dnssec_failure
+            for evidence in self._evidence.values()
+            for made in evidence.determinations
+        )
+
+    async def _round(
+        self, identifiers: Sequence[Identifier]
+    ) -> Mapping[str, Sequence[Determination]]:
+        timeout = _FIRST_TIMEOUT if self._rounds == 1 else _PATIENT_TIMEOUT
+        owners = list(dict.fromkeys(owner for one in identifiers for owner in one.owners))
+        resolvers = self._usable
+        # The probes run beside the questions, so that they cost no time of their own; in each
+        # round, since a perspective that dies has no say about names.
+        answers, _ = await asyncio.gather(
+            self._ask_all(resolvers, owners, timeout), self._probe(resolvers)
+        )
+        made: dict[str, list[Determination]] = {str(one): [] for one in identifiers}
+        for resolver, lookups in zip(resolvers, answers, strict=True):
+            if resolver not in self._usable:
+                continue
+            for identifier in identifiers:
+                made[str(identifier)].append(
+                    verdict.determine(
+                        identifier,
+                        lookups,
+                        perspective=resolver.perspective,
+                        requester=self._requester_for(identifier),
+                        round=self._rounds,
+                        at=self._clock(),
+                    )
+                )
+        return made
+
+    async def _ask_all(
+        self, resolvers: Sequence[IResolver], owners: Sequence[str], timeout: float
+    ) -> list[dict[str, Lookup]]:
+        done, total = 0, len(owners) * len(resolvers)
+
+        async def ask(resolver: IResolver, owner: str) -> Lookup:
+            nonlocal done
+            lookup = await resolver.lookup(owner, timeout)
+            done += 1
+            return lookup
+
+        async def show() -> None:
+            while True:
+                self._progress(done, total)
+                await asyncio.sleep(_TICK)
+
+        showing = asyncio.ensure_future(show())
+        try:
+            lookups = await asyncio.gather(
+                *(ask(resolver, owner) for resolver in resolvers for owner in owners)
+            )
+        finally:
+            showing.cancel()
+        self._progress(total, total)
+        each = len(owners)
+        return [
+            dict(zip(owners, lookups[place * each : (place + 1) * each], strict=True))
+            for place in range(len(resolvers))
+        ]
+
+    async def _probe(self, resolvers: Sequence[IResolver]) -> None:
+        works = await asyncio.gather(*(one.is_usable(_PROBE_TIMEOUT) for one in resolvers))
+        pairs = list(zip(resolvers, works, strict=True))
+        self._usable = [resolver for resolver, does in pairs if does]
+        self.unusable += tuple(resolver.perspective for resolver, does in pairs if not does)
+
+
+async def _cancel_what_is_left() -> None:
+    """End the questions that nobody waits for any more, after a failure or an interrupt."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
