@@ -1,0 +1,428 @@
+"""One guarded issuance inside certbot: from the names that it asks for to the state on disk.
+
+The seams call in here; what is here knows certbot's configuration, but none of its inner parts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from certbot import crypto_util
+from certbot.display import util as display_util
+
+from certbot_caa_guard import caa
+from certbot_caa_guard.checking import LETS_ENCRYPT
+from certbot_caa_guard.history import History
+from certbot_caa_guard.interfaces import IResolver
+from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surroundings, Survey
+from certbot_caa_guard.names import Identifier, is_ip_address
+from certbot_caa_guard.plugin import lineage as state
+from certbot_caa_guard.plugin.display import Display
+from certbot_caa_guard.plugin.orders import CertbotOrders
+from certbot_caa_guard.plugin.stopped import Stopped
+from certbot_caa_guard.preflight import Preflight
+from certbot_caa_guard.report import text
+from certbot_caa_guard.resolvers import loader, spec
+from certbot_caa_guard.split import OnFail, default_grace
+from certbot_caa_guard.verdict import Evidence, Lasting, Verdict
+
+_LOG = logging.getLogger(__name__)
+
+_DNS_METHODS = ("dns-01", "dns-account-01", "dns-persist-01")
+
+# Once a pre-hook has run a web server may be down: then nobody waits for long.
+_PATIENCE_AFTER_HOOKS = 15.0
+
+_STATE_FOLDER = "caa-guard"
+
+
+@dataclass(frozen=True)
+class CertbotCall:
+    """One issuance as certbot asks for it, with what the seams read off certbot's own objects.
+
+    :ivar config: certbot's configuration.
+    :ivar names: the identifiers asked for; those in the certificate, at a renewal.
+    :ivar certname: the name that the user gave the lineage, if any.
+    :ivar lineage: certbot's object for the lineage that is renewed, if any.
+    :ivar asked: whether the user named the identifiers; at a renewal nobody does.
+    :ivar challenges: certbot's preferred challenge types for a name.
+    :ivar may_order_anew: whether names can still be left out once an order is placed.
+    """
+
+    config: Any
+    names: tuple[str, ...]
+    certname: str | None
+    lineage: Any
+    acme: Any
+    account_uri: str
+    challenges: Callable[[str], Sequence[str]]
+    asked: bool = True
+    csr: bool = False
+    may_order_anew: bool = True
+
+
+@dataclass
+class Process:
+    """What all issuances of one certbot process share."""
+
+    patience: Patience | None = None
+    told_of_subset: bool = False
+    said: set[str] = field(default_factory=set)
+
+    def patience_for(self, deadline: float) -> Patience:
+        """The waiting left to one issuance, within that of the process."""
+        if self.patience is None:
+            self.patience = Patience(deadline)
+        return Patience(deadline, whole=self.patience)
+
+
+PROCESS = Process()
+
+
+class Session:
+    """One guarded issuance; it holds resolvers and the history until it is closed."""
+
+    def __init__(self, call: CertbotCall, process: Process = PROCESS) -> None:
+        self._call = call
+        self._process = process
+        self._config = call.config
+        self._display = Display(quiet=bool(call.config.quiet))
+        self._resources = ExitStack()
+        self._kept = state.Names()
+        self._held: dict[str, state.Held] = {}
+        self._issuers: tuple[str, ...] = ()
+        self._wanted = list(call.names)
+        self._issuance: Issuance | None = None
+        self._preflight: Preflight | None = None
+        self.certname = call.certname
+
+    def close(self) -> None:
+        """Give back what the issuance held: the resolvers and the history."""
+        self._resources.close()
+
+    @property
+    def issuance(self) -> Issuance:
+        """The issuance, once :meth:`begin` has made it."""
+        if self._issuance is None:
+            raise RuntimeError("the session has not begun")
+        return self._issuance
+
+    def begin(self) -> list[str]:
+        """Check every wanted name, put what must be held on disk, and return what to order.
+
+        :raises Stopped: when nothing is to be ordered.
+        """
+        call = self._call
+        self._kept = self._read_state()
+        if not call.asked:
+            self._wanted = self._kept.wanted_with(call.names)
+        self._issuance = self._make_issuance()
+        survey = self._issuance.survey()
+        self._tell(survey)
+        names = self._divide(survey)
+        if not call.csr and call.lineage is None:
+            self.certname = call.certname or _usual_certname(self._wanted[0])
+        self._keep(names)
+        self._tell_remembered()
+        self._issuance.without([name for name in self._wanted if name not in names])
+        if self._hooks_will_run():
+            self._process.patience_for(self._config.caa_guard_deadline).limit(_PATIENCE_AFTER_HOOKS)
+        return names
+
+    def begin_for_retries(self) -> list[str]:
+        """Be ready for retries only, where certbot has no seam for a preflight."""
+        self._issuance = self._make_issuance(with_preflight=False)
+        return self._wanted
+
+    def hold(self, hold: Hold) -> list[str]:
+        """Leave names out after the CA refused them, and return what is left to order."""
+        issuance = self.issuance
+        evidence = {name: self._evidence(name) for name in hold.names}
+        self._note_held(hold.names, {}, evidence)
+        names = [name for name in issuance.names if name not in hold.names]
+        self._keep(names)
+        issuance.without(hold.names)
+        self._display.alert(
+            f"CAA guard: {text.listing(hold.names)} cannot be issued now; ordering the other "
+            f"{text.count(len(names), 'name')}."
+        )
+        self._tell_remembered()
+        return names
+
+    def done(self, lineage: Any) -> None:
+        """Put the state where it belongs, now that the certificate is there."""
+        if self._config.dry_run or lineage is None:
+            return
+        held = tuple(one for name, one in self._held.items() if name not in lineage.names())
+        names = state.Names(tuple(self._wanted), held)
+        state.write(Path(lineage.configfile.filename), names)
+        for certname in {self._pending_name, lineage.lineagename}:
+            state.remove_pending(self._pending_folder, certname)
+        back = [name for name in self._kept.held_names if name in lineage.names()]
+        if back:
+            self._display.note(f"CAA guard: back in the certificate: {text.listing(back)}.")
+
+    def orders(self, place: Callable[[], Any], finalize: Callable[..., Any]) -> CertbotOrders:
+        """certbot's orders for one CSR."""
+        return CertbotOrders(self._call.acme, place, finalize)
+
+    def warn_of_subset(self) -> None:
+        """Say once that --allow-subset-of-names is not used while the guard is on."""
+        if not self._process.told_of_subset:
+            self._process.told_of_subset = True
+            self._display.note(
+                "CAA guard: --allow-subset-of-names is switched off: it loses names for good; "
+                "the guard leaves out what must be, and brings it back."
+            )
+
+    def _make_issuance(self, *, with_preflight: bool = True) -> Issuance:
+        config = self._config
+        self._issuers = self._find_issuers()
+        self._preflight = self._make_preflight() if with_preflight else None
+        history = self._resources.enter_context(
+            History(None if config.dry_run else self._state_folder / "history.sqlite",
+                    now=time.time)
+        )  # fmt: skip
+        return Issuance(
+            self._wanted,
+            preflight=self._preflight,
+            settings=Settings(
+                on_fail=OnFail(config.caa_guard_on_fail),
+                retries=int(config.caa_guard_retries),
+                spare=self._spare(),
+                rejoining=frozenset(self._wanted) & frozenset(self._kept.held_names),
+                may_split=self._call.may_order_anew and not self._call.csr,
+            ),
+            surroundings=Surroundings(
+                clock=time.monotonic,
+                sleep=self._display.sleep,
+                chance=random.random,
+                teller=self._display,
+                history=history,
+                patience=self._process.patience_for(float(config.caa_guard_deadline)),
+                clock_skew=self._clock_skew,
+            ),
+        )
+
+    def _make_preflight(self) -> Preflight | None:
+        if not self._issuers:
+            self._display.note(
+                "CAA guard: the CA's directory does not say its CAA domain names; name them with "
+                "--caa-guard-issuer to have CAA checked. The retry works all the same."
+            )
+            return None
+        resolvers = self._load_resolvers()
+        deadline = float(self._config.caa_guard_deadline)
+        return self._resources.enter_context(
+            Preflight(
+                resolvers,
+                self._requester_for,
+                clock=time.monotonic,
+                lasting=Lasting(rounds=3, seconds=deadline / 10),
+                progress=self._display.progress,
+            )
+        )
+
+    def _load_resolvers(self) -> list[IResolver]:
+        config = self._config
+        specs = [
+            replace(
+                one,
+                root_hints=config.caa_guard_root_hints,
+                trust_anchor=config.caa_guard_trust_anchor,
+            )
+            for one in spec.parse_list(config.caa_guard_resolver)
+        ]
+        resolvers = loader.load_all(
+            specs, lambda reason: self._display.alert(f"CAA guard: {text.printable(reason)}")
+        )
+        for resolver in resolvers:
+            self._resources.callback(resolver.close)
+        return resolvers
+
+    def _find_issuers(self) -> tuple[str, ...]:
+        config = self._config
+        if config.caa_guard_issuer:
+            return tuple(name.strip() for name in config.caa_guard_issuer.split(","))
+        meta = getattr(self._call.acme.directory, "meta", None)
+        identities = getattr(meta, "caa_identities", None) or ()
+        if identities:
+            return tuple(str(name) for name in identities)
+        host = urlsplit(config.server).hostname or ""
+        return (LETS_ENCRYPT,) if host.endswith(f".{LETS_ENCRYPT}") else ()
+
+    def _requester_for(self, identifier: Identifier) -> caa.Requester:
+        preferred = [
+            method for method in self._call.challenges(identifier.domain)
+            if not identifier.wildcard or method in _DNS_METHODS
+        ]  # fmt: skip
+        methods = preferred[:1] or caa.ACME_METHODS
+        return caa.Requester(
+            frozenset(self._issuers),
+            self._call.account_uri,
+            frozenset(methods),
+            caa.STRICT if self._config.caa_guard_strict_rfc else caa.BOULDER,
+        )
+
+    def _spare(self) -> frozenset[str]:
+        """The names that the current certificate covers and can wait for."""
+        lineage = self._call.lineage
+        if lineage is None:
+            return frozenset()
+        begin = crypto_util.notBefore(lineage.cert)
+        end = crypto_util.notAfter(lineage.cert)
+        lifetime = (end - begin).total_seconds()
+        left = (end - datetime.datetime.now(tz=end.tzinfo)).total_seconds()
+        window = lifetime / (2 if lifetime < 10 * 86400 else 3)
+        may_wait = left > default_grace(lifetime, window)
+        return frozenset(lineage.names()) if may_wait else frozenset()
+
+    def _divide(self, survey: Survey) -> list[str]:
+        division = survey.division
+        config = self._config
+        failing = division.held
+        if not failing:
+            return list(division.ordered)
+        if config.caa_guard_on_fail == OnFail.STOP.value:
+            raise Stopped(
+                f"CAA guard: stopped before the order, because {text.listing(failing)} "
+                "would fail. Mend what is said above, or leave them out with "
+                "--caa-guard-on-fail split."
+            )
+        if self._call.csr:
+            raise Stopped(
+                f"CAA guard: {text.listing(failing)} in the CSR would fail, and a CSR cannot be "
+                "split. Make one without these names, or mend what is said above."
+            )
+        if not division.ordered:
+            raise Stopped(
+                "CAA guard: nothing is left to order: every name would fail. No order was placed. "
+                "Mend what is said above and run certbot again."
+            )
+        self._ask_before_first_split(failing)
+        self._note_held(failing, survey.verdicts, survey.evidence)
+        return list(division.ordered)
+
+    def _ask_before_first_split(self, failing: Sequence[str]) -> None:
+        if self._call.lineage is not None or self._config.noninteractive_mode:
+            return
+        goes_on = display_util.yesno(
+            f"Get the certificate without {text.listing(failing)} for now?",
+            yes_label="Yes",
+            no_label="No",
+            default=True,
+            cli_flag="--caa-guard-on-fail",
+        )
+        if not goes_on:
+            raise Stopped("CAA guard: stopped at your wish; no order was placed.")
+
+    def _tell(self, survey: Survey) -> None:
+        if self._preflight is None:
+            return
+        lines = text.survey(survey, self._issuers)
+        for line in lines:
+            self._display.note(line)
+        for name in survey.division.held:
+            verdict = survey.verdicts[name]
+            reason = text.reason(survey.evidence[name], verdict, self._issuers)
+            if self._config.quiet:
+                self._display.alert(text.printable(f"CAA guard: {name}: {verdict.value}: {reason}"))
+
+    def _tell_remembered(self) -> None:
+        if self._held and not self._config.dry_run:
+            self._display.note(
+                f"CAA guard: remembered {text.listing(list(self._held))}: to be put back at the "
+                "next renewal at which they pass."
+            )
+
+    def _note_held(
+        self,
+        names: Sequence[str],
+        verdicts: Mapping[str, Verdict],
+        evidence: Mapping[str, Evidence],
+    ) -> None:
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = {held.name: held.since for held in self._kept.held}
+        for name in names:
+            known = evidence[name]
+            verdict = verdicts.get(name) or (Verdict.DENIED if known.ca_refused else Verdict.BROKEN)
+            self._held[name] = state.Held(
+                name, verdict.value, since.get(name, now), _owner(known) or known.identifier.domain
+            )
+
+    def _evidence(self, name: str) -> Evidence:
+        identifier = Identifier(name.removeprefix("*."), name.startswith("*."))
+        return self._preflight.evidence(identifier) if self._preflight else Evidence(identifier)
+
+    def _keep(self, ordered: Sequence[str]) -> None:
+        """Put what is held on disk before the order that leaves it out."""
+        if self._config.dry_run or not self._held or self._call.csr:
+            return
+        names = state.Names(tuple(self._wanted), tuple(self._held.values()))
+        lineage = self._call.lineage
+        if lineage is not None:
+            state.write(Path(lineage.configfile.filename), names)
+        else:
+            state.write_pending(self._pending_folder, self._pending_name, names, ordered)
+
+    def _read_state(self) -> state.Names:
+        lineage = self._call.lineage
+        if lineage is None:
+            return state.Names()
+        kept = state.read(lineage.configfile.get(state.SECTION))
+        if kept.held or self._config.dry_run:
+            return kept
+        return state.read_pending(self._pending_folder, lineage.lineagename, lineage.names())
+
+    def _hooks_will_run(self) -> bool:
+        config = self._config
+        if config.pre_hook:
+            return True
+        folder = Path(config.renewal_pre_hooks_dir)
+        return bool(config.directory_hooks) and folder.is_dir() and any(folder.iterdir())
+
+    def _clock_skew(self) -> float | None:
+        """How many seconds our clock is ahead of the CA's, by the Date of an answer of its own."""
+        acme = self._call.acme
+        try:
+            date = acme.net.head(acme.directory["newNonce"]).headers["Date"]
+            return time.time() - email.utils.parsedate_to_datetime(date).timestamp()
+        except Exception:  # noqa: BLE001 - whatever it is, the time is then not known
+            _LOG.debug("The CAA guard could not learn the CA's time", exc_info=True)
+            return None
+
+    @property
+    def _state_folder(self) -> Path:
+        return Path(self._config.config_dir) / _STATE_FOLDER
+
+    @property
+    def _pending_folder(self) -> Path:
+        return self._state_folder / "pending"
+
+    @property
+    def _pending_name(self) -> str:
+        return self.certname or self._wanted[0].removeprefix("*.")
+
+
+def _owner(evidence: Evidence) -> str | None:
+    if evidence.main_denial is not None:
+        return evidence.main_denial.found_at
+    return evidence.main_failure.owner if evidence.main_failure else None
+
+
+def _usual_certname(first: str) -> str | None:
+    """The name that certbot gives a lineage by its first name, so that it stays when it is held.
+
+    What certbot makes of an IP address is its own affair: no IP address is ever held.
+    """
+    return None if is_ip_address(first) else first.removeprefix("*.")

@@ -1,0 +1,159 @@
+"""Plain text for a terminal: one line a name, with why and what to do.
+
+Whatever came from DNS or from a CA passes through :func:`printable` on its way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from certbot_caa_guard import caa, prediction
+from certbot_caa_guard.issuance import Survey
+from certbot_caa_guard.names import is_at_or_below
+from certbot_caa_guard.problem import Reading
+from certbot_caa_guard.retry import Step
+from certbot_caa_guard.verdict import Determination, Evidence, Verdict
+
+_LONGEST = 300
+_MOST_LISTED = 5
+
+
+def printable(text: str) -> str:
+    """*text* with its control characters escaped and its length bounded."""
+    clean = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 name``, ``2 names``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    shown = ", ".join(names[:_MOST_LISTED])
+    more = len(names) - _MOST_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def survey(surveyed: Survey, issuers: Sequence[str]) -> list[str]:
+    """The outcome of a preflight: a line that sums it up, and one for each name in trouble."""
+    permitted = sum(one is Verdict.PERMITTED for one in surveyed.verdicts.values())
+    checked = count(len(surveyed.verdicts), "name")
+    took = f"{surveyed.seconds:.1f} s"
+    lines = [f"CAA guard: checked {checked} in {took}, {permitted} permitted."]
+    lines += [
+        f"CAA guard: the resolver {name} does not resolve the root now; it has no say."
+        for name in surveyed.unusable
+    ]
+    if not surveyed.perspectives:
+        lines.append(
+            "CAA guard: nobody could be asked, so nothing is known of these names and all are "
+            "ordered. Name a resolver that works with --caa-guard-resolver udp://IP."
+        )
+        return lines
+    if not surveyed.clock_is_right:
+        lines.append(
+            "CAA guard: this machine's clock and the CA's differ by more than 5 minutes, so no "
+            "DNSSEC failure is believed. Set the clock."
+        )
+    for name, verdict in surveyed.verdicts.items():
+        if verdict is not Verdict.PERMITTED:
+            spared = name in surveyed.division.spared
+            lines.append(_line(surveyed.evidence[name], verdict, issuers, spared=spared))
+    return lines
+
+
+def reason(evidence: Evidence, verdict: Verdict, issuers: Sequence[str]) -> str:
+    """Why an identifier has its verdict, in the CA's words, and the mend."""
+    denial, failure = evidence.main_denial, evidence.main_failure
+    if verdict in {Verdict.DENIED, Verdict.UNKNOWN} and denial is not None:
+        return f"{_said(evidence, denial)}. {_mend_denial(evidence, issuers)}"
+    if failure is None:
+        return "Nobody could be asked about it."
+    made = next(one for one in evidence.determinations if one.failure is failure)
+    return f"{_said(evidence, made)}. {_mend_failure(evidence, verdict)}"
+
+
+def _said(evidence: Evidence, made: Determination) -> str:
+    """What the CA would say, bounded so that the mend behind it is always seen."""
+    problem = prediction.ca_problem(evidence.identifier, made)
+    return printable(problem["detail"]) if problem else ""
+
+
+def refusal(readings: Iterable[Reading]) -> str:
+    """What the CA said, in one line."""
+    parts = []
+    for reading in readings:
+        name = reading.identifier or "a name it does not tell"
+        if reading.owner is None:
+            parts.append(f"{name}: its CAA check failed")
+        elif reading.error is None:
+            parts.append(f"{name}: the CAA record at {reading.owner} prevents issuance")
+        else:
+            parts.append(f"{name}: {reading.error} looking up CAA for {reading.owner}")
+    return printable("CAA guard: the CA refused: " + "; ".join(parts))
+
+
+def next_step(step: Step, wait: float) -> str:
+    """What comes next."""
+    what = {
+        Step.FINALIZE_AGAIN: "The order is still good and is finalized again",
+        Step.ORDER_AGAIN: "A new order follows",
+    }[step]
+    return f"CAA guard: this may pass. {what} in {wait:.0f} s."
+
+
+def _line(evidence: Evidence, verdict: Verdict, issuers: Sequence[str], *, spared: bool) -> str:
+    word = {
+        Verdict.DENIED: "denied",
+        Verdict.BROKEN: "broken",
+        Verdict.FLAKY: "flaky, ordered all the same",
+        Verdict.UNKNOWN: "not known, ordered all the same",
+        Verdict.PERMITTED: "permitted",
+    }[verdict]
+    if spared:
+        word += ", ordered all the same"
+    return f"  {evidence.identifier}: {word}: {reason(evidence, verdict, issuers)}"
+
+
+def _mend_denial(evidence: Evidence, issuers: Sequence[str]) -> str:
+    denial = evidence.main_denial
+    if denial is None or denial.judgement is None:
+        return ""
+    wildcard = evidence.identifier.wildcard
+    wild_tag = any(record.property == b"issuewild" for record in denial.records)
+    tag = "issuewild" if wildcard and wild_tag else "issue"
+    add = f'add the record: {denial.found_at}. CAA 0 {tag} "{issuers[0] if issuers else "…"}"'
+    allowed = printable(", ".join(caa.named_issuers(denial.records, wildcard=wildcard)))
+    mends = {
+        caa.Reason.CRITICAL: "A critical property there is one that the CA does not know: "
+        "remove it, or its critical flag.",
+        caa.Reason.MALFORMED: f"The records there are malformed: mend them, or {add}",
+        caa.Reason.ACCOUNT: "It names another ACME account: change accounturi to this account's "
+        f"URI, or {add}",
+        caa.Reason.METHOD: "It allows other validation methods only: use one of those, or add "
+        "this one to validationmethods.",
+        caa.Reason.ISSUER: f"It allows {allowed or 'no CA'}: {add}",
+    }
+    return mends.get(denial.judgement.reason, "")
+
+
+def _mend_failure(evidence: Evidence, verdict: Verdict) -> str:
+    failure = evidence.main_failure
+    if failure is None:
+        return ""
+    if "." not in failure.owner:
+        if failure.outcome.value == "nxdomain":
+            return "There is no such top-level domain: is the name misspelled?"
+        return "This is not the fault of your DNS, and mostly passes."
+    if verdict is Verdict.FLAKY:
+        return "It fails at times or for some: the retry watches it."
+    cut = evidence.identifier.domain
+    where = "" if is_at_or_below(failure.owner, cut) else f" or publish CAA records at {cut}"
+    if failure.is_dnssec_failure:
+        return f"Mend the zone's DNSSEC{where}."
+    return f"Its nameservers must answer CAA questions (type 257): ask your DNS operator{where}."
