@@ -1,0 +1,1 @@
+"""The command ``certbot-caa-guard``."""

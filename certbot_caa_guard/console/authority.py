@@ -1,0 +1,121 @@
+"""Which CA is meant, and which account at it."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from certbot_caa_guard import names
+from certbot_caa_guard.checking import LETS_ENCRYPT
+from certbot_caa_guard.console.usage import UsageError
+from certbot_caa_guard.verdict import is_clock_right
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A CA, as CAA records know it.
+
+    :ivar issuers: its domain names in CAA records.
+    :ivar account_uri: the account that asks, or None.
+    :ivar clock_skew: how many seconds our clock is ahead of the CA's; None where not known.
+    :ivar remarks: what the user should know of how these were found.
+    """
+
+    issuers: tuple[str, ...]
+    account_uri: str | None = None
+    clock_skew: float | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Directory:
+    """What a CA's directory says, and what its answer tells of the time."""
+
+    identities: tuple[str, ...]
+    clock_skew: float | None
+
+
+def find(
+    server: str | None, issuer: str | None, account_uri: str | None, config_dir: str
+) -> Authority:
+    """Find the CA and the account from what the user said.
+
+    :param server: the URL of the CA's directory (RFC 8555 section 7.1.1).
+    :param config_dir: certbot's configuration, with its accounts.
+    :raises UsageError: when the directory cannot be had.
+    """
+    issuers = _issuers(issuer) if issuer else ()
+    if server is None:
+        return Authority(issuers or (LETS_ENCRYPT,), account_uri)
+    remarks: list[str] = []
+    directory = _directory(server)
+    issuers = issuers or directory.identities
+    if not issuers:
+        raise UsageError(f"{server} does not say its CAA domains: name them with --issuer DOMAIN")
+    if not is_clock_right(directory.clock_skew):
+        remarks.append(
+            "This machine's clock and the CA's differ by more than 5 minutes, so no DNSSEC failure "
+            "is believed. Set the clock."
+        )
+    if account_uri is None:
+        account_uri, remark = _account(server, Path(config_dir))
+        remarks += [remark] if remark else []
+    return Authority(issuers, account_uri, directory.clock_skew, tuple(remarks))
+
+
+def _issuers(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(names.parse(domain)) for domain in text.split(","))
+    except names.IdentifierError as error:
+        raise UsageError(f"--issuer: {error}") from error
+
+
+def _directory(server: str) -> _Directory:
+    from acme import client, errors, messages
+    from requests import RequestException
+
+    try:
+        # Nothing is signed, so no key is needed; acme before 3.0 wants to be told so.
+        answer = client.ClientNetwork(None, user_agent="certbot-caa-guard").get(server)
+        meta = messages.Directory.from_json(answer.json()).meta
+    except (RequestException, errors.Error, messages.Error, ValueError) as error:
+        raise UsageError(f"cannot read the CA's directory {server}: {error}") from error
+    identities = getattr(meta, "caa_identities", None) or ()
+    if not identities and (urlsplit(server).hostname or "").endswith(f".{LETS_ENCRYPT}"):
+        identities = (LETS_ENCRYPT,)
+    return _Directory(tuple(str(one) for one in identities), _skew(answer.headers.get("Date")))
+
+
+def _skew(date: str | None) -> float | None:
+    """How many seconds our clock is ahead of one that shows *date* (RFC 9110 section 6.6.1)."""
+    try:
+        return time.time() - email.utils.parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError):
+        return None
+
+
+def _account(server: str, config_dir: Path) -> tuple[str | None, str | None]:
+    """certbot's account at *server*, and a remark where there is not just one."""
+    parts = urlsplit(server)
+    folder = config_dir / "accounts" / parts.netloc / parts.path.lstrip("/")
+    uris = []
+    try:
+        for file in sorted(folder.glob("*/regr.json")):
+            uri = json.loads(file.read_text("utf-8")).get("uri")
+            uris += [uri] if isinstance(uri, str) else []
+    except PermissionError:
+        return None, (
+            f"certbot's accounts in {config_dir} cannot be read: records with accounturi do not "
+            "match. Run this as root, or name the account with --account-uri."
+        )
+    except (OSError, ValueError, AttributeError):
+        pass
+    if len(uris) == 1:
+        return uris[0], None
+    if not uris:
+        return None, None
+    return None, f"certbot has {len(uris)} accounts at {server}: name one with --account-uri."

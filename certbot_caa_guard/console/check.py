@@ -1,0 +1,200 @@
+"""``certbot-caa-guard check``: what the CA will say of names, ahead of time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+from certbot_caa_guard import checking
+from certbot_caa_guard.caa import ACME_METHODS
+from certbot_caa_guard.checking import Checked, Options, Query, Report
+from certbot_caa_guard.console import authority, queries
+from certbot_caa_guard.console.usage import UsageError
+from certbot_caa_guard.report import text
+from certbot_caa_guard.resolvers import spec
+from certbot_caa_guard.resolvers.loader import ResolverError
+from certbot_caa_guard.verdict import Verdict
+
+_ALL_WELL, _TO_MEND, _NOT_FOUND_OUT = 0, 1, 3
+_WIDTH = 100
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser's *commands*."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "check",
+        help="look CAA up for names as a CA would, and say what it will answer",
+        description="Look CAA up for names as a CA would, and say what it will answer.",
+        epilog="Exit status: 0 all permitted, 1 something to mend, 2 wrong usage, 3 could not "
+        "find out.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a domain name; *.NAME too")
+    parser.add_argument(
+        "-f",
+        "--file",
+        metavar="FILE",
+        help="read names from FILE (- is standard input): one a line, or JSON objects with "
+        "identifier, validation_method and account_uri",
+    )
+    _add_asking(parser)
+    _add_judging(parser)
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON document")
+    output.add_argument("--jsonl", action="store_true", help="print a JSON object a line")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, print, and return the exit status.
+
+    :raises UsageError: when an argument or the input is wrong.
+    """
+    who = authority.find(options.server, options.issuer, options.account_uri, options.config_dir)
+    asked = queries.gather(
+        options.names, options.file, Query("", options.validation_method, who.account_uri)
+    )
+    try:
+        report = checking.check(
+            asked,
+            Options(
+                resolvers=[options.resolver],
+                issuers=who.issuers,
+                rounds=options.rounds,
+                strict=options.strict_rfc,
+                clock_skew=who.clock_skew,
+                root_hints=options.root_hints,
+                trust_anchor=options.trust_anchor,
+                progress=_progress,
+                known=_print_line if options.jsonl else _say_nothing,
+            ),
+        )
+    except (spec.SpecError, ResolverError) as error:
+        raise UsageError(str(error)) from error
+    for line in _remarks(report, who):
+        print(line, file=sys.stderr)
+    if options.json:
+        print(json.dumps([checked.as_json() for checked in report.checked], indent=1))
+    elif not options.jsonl:
+        _print_table(report.checked, who.issuers)
+    return _status(report.checked)
+
+
+def _add_asking(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("asking")
+    group.add_argument(
+        "--resolver",
+        default="auto",
+        metavar="SPEC[,SPEC...]",
+        help=f"how to ask DNS: {spec.FORMS} (default: auto: unbound where libunbound is, else "
+        "iterative; and system)",
+    )
+    group.add_argument("--root-hints", metavar="FILE", help="root servers, in named.root's format")
+    group.add_argument("--trust-anchor", metavar="FILE", help="the root's keys, DS or DNSKEY")
+    group.add_argument(
+        "--rounds",
+        type=_rounds,
+        default=2,
+        metavar="N",
+        help="how often to ask about a name that fails (default: 2)",
+    )
+
+
+def _add_judging(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("judging")
+    group.add_argument(
+        "--server", metavar="URL", help="the CA's ACME directory, to read its CAA domains from"
+    )
+    group.add_argument(
+        "--issuer",
+        metavar="DOMAIN[,DOMAIN...]",
+        help="the CA's CAA domains (default: what --server says, else letsencrypt.org)",
+    )
+    group.add_argument(
+        "--account-uri",
+        metavar="URI",
+        help="the ACME account (default: certbot's own for --server, where there is one)",
+    )
+    group.add_argument(
+        "--config-dir",
+        default="/etc/letsencrypt",
+        metavar="DIR",
+        help="where certbot keeps its accounts (default: /etc/letsencrypt)",
+    )
+    group.add_argument(
+        "--validation-method",
+        choices=sorted(ACME_METHODS),
+        help="the challenge type to be used (default: any)",
+    )
+    group.add_argument(
+        "--strict-rfc",
+        action="store_true",
+        help="judge by RFC 8659 and RFC 8657 to the letter, not as Let's Encrypt does",
+    )
+
+
+def _rounds(argument: str) -> int:
+    if not argument.isascii() or not argument.isdecimal() or not 1 <= int(argument) <= 100:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not a number from 1 to 100")
+    return int(argument)
+
+
+def _print_line(checked: Checked) -> None:
+    print(json.dumps(checked.as_json()), flush=True)
+
+
+def _say_nothing(_checked: Checked) -> None:
+    """For output that comes all at the end."""
+
+
+def _progress(done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        shown = f"\r{done} of {of} answers " if done < of else f"\r{'':40}\r"
+        print(shown, end="", file=sys.stderr, flush=True)
+
+
+def _remarks(report: Report, who: authority.Authority) -> list[str]:
+    remarks = [
+        *who.remarks,
+        *(
+            f"The resolver {name} does not resolve the root now; it has no say."
+            for name in report.unusable
+        ),
+    ]
+    if not report.perspectives:
+        remarks.append("Nobody could be asked: name a resolver that works with --resolver udp://IP")
+    elif not report.has_public_perspective:
+        remarks.append(
+            "Only this machine's own resolver was asked, which may see other records than the CA."
+        )
+    return remarks
+
+
+def _print_table(checked: Iterable[Checked], issuers: tuple[str, ...]) -> None:
+    rows = list(checked)
+    width = max(len(one.identifier) for one in rows)
+    for one in rows:
+        print(f"{one.identifier:{width}}  {one.verdict.value:9}  {_where(one)}".rstrip())
+        if one.verdict is not Verdict.PERMITTED and one.evidence is not None:
+            why = text.reason(one.evidence, one.verdict, issuers)
+            print(textwrap.indent(textwrap.fill(why, _WIDTH - 4), "    "))
+
+
+def _where(checked: Checked) -> str:
+    decisive = checked.decisive
+    if decisive is None:
+        return ""
+    if decisive.found_at:
+        records = ", ".join(str(record) for record in decisive.records[:3])
+        return text.printable(f"{decisive.found_at}: {records}")
+    return "no CAA records" if checked.verdict is Verdict.PERMITTED else ""
+
+
+def _status(checked: Iterable[Checked]) -> int:
+    verdicts = {one.verdict for one in checked}
+    if verdicts & {Verdict.DENIED, Verdict.BROKEN, Verdict.FLAKY}:
+        return _TO_MEND
+    return _NOT_FOUND_OUT if Verdict.UNKNOWN in verdicts else _ALL_WELL

@@ -1,0 +1,57 @@
+"""``certbot-caa-guard``: the entry point, its commands and its exit status.
+
+0 all well, 1 something to mend, 2 wrong usage, 3 could not find out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import certbot_caa_guard
+from certbot_caa_guard.console import check
+from certbot_caa_guard.console.usage import UsageError
+
+_WRONG_USAGE = 2
+_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    :param arguments: without the command's own name; the process's when None.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is None:
+        parser.print_help()
+        return _WRONG_USAGE
+    try:
+        status = options.run(options)
+        sys.stdout.flush()
+    except UsageError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return _WRONG_USAGE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more is to be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="certbot-caa-guard",
+        description="Find out what a CA will say of CAA, ahead of time. The guard itself is a "
+        "certbot plugin: certbot --caa-guard …",
+        epilog="Exit status: 0 all well, 1 something to mend, 2 wrong usage, 3 could not find out.",
+    )
+    version = f"%(prog)s {certbot_caa_guard.__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    parser.set_defaults(run=None)
+    check.add_to(parser.add_subparsers(title="commands", metavar="COMMAND"))
+    return parser
