@@ -1,0 +1,141 @@
+"""Finding the CA's domains and certbot's account."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+from pathlib import Path
+
+import pytest
+
+from certbot_caa_guard.console import authority
+from certbot_caa_guard.console.authority import Authority, find
+from certbot_caa_guard.console.usage import UsageError
+
+SERVER = "https://ca.example:14001/dir"
+
+
+class Answer:
+    """What a CA's directory answers."""
+
+    def __init__(self) -> None:
+        self.identities: list[str] = []
+        self.headers: dict[str, str] = {}
+
+    def json(self) -> dict[str, object]:
+        meta = {"caaIdentities": self.identities} if self.identities else {}
+        return {"newNonce": "https://ca.example/nonce", "meta": meta}
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
+    """What the directory says."""
+    said = Answer()
+    monkeypatch.setattr("acme.client.ClientNetwork.get", lambda *_, **__: said)
+    return said
+
+
+@pytest.fixture
+def identities(answer: Answer) -> list[str]:
+    return answer.identities
+
+
+def account(folder: Path, name: str, uri: str) -> None:
+    path = folder / "accounts" / "ca.example:14001" / "dir" / name
+    path.mkdir(parents=True)
+    (path / "regr.json").write_text(json.dumps({"body": {}, "uri": uri}))
+
+
+def test_without_a_server_it_is_lets_encrypt(tmp_path: Path) -> None:
+    assert find(None, None, None, str(tmp_path)) == Authority(("letsencrypt.org",))
+
+
+def test_the_user_outranks_the_directory(tmp_path: Path) -> None:
+    found = find(None, "one.example, two.example", "https://x", str(tmp_path))
+    assert found == Authority(("one.example", "two.example"), "https://x")
+
+
+def test_the_user_outranks_the_directory_of_a_server(identities: list[str], tmp_path: Path) -> None:
+    identities[:] = ["ca.example"]
+    assert find(SERVER, "one.example", None, str(tmp_path)).issuers == ("one.example",)
+
+
+@pytest.mark.parametrize(
+    ("date", "is_told"),
+    [
+        ("Mon, 01 Jan 2024 00:00:00 GMT", True),
+        (email.utils.formatdate(usegmt=True), False),
+        ("nonsense", False),
+        (None, False),
+    ],
+)
+def test_a_clock_that_is_off_is_told(
+    answer: Answer, tmp_path: Path, date: str | None, is_told: bool
+) -> None:
+    answer.identities[:] = ["ca.example"]
+    if date is not None:
+        answer.headers["Date"] = date
+    found = find(SERVER, None, None, str(tmp_path))
+    assert any("clock" in remark for remark in found.remarks) == is_told
+
+
+def test_the_directory_says_the_domains(identities: list[str], tmp_path: Path) -> None:
+    identities[:] = ["ca.example", "old-ca.example"]
+    assert find(SERVER, None, None, str(tmp_path)).issuers == ("ca.example", "old-ca.example")
+
+
+def test_a_server_of_lets_encrypt_need_not_say(identities: list[str], tmp_path: Path) -> None:
+    assert identities == []
+    found = find("https://acme-v02.api.letsencrypt.org/directory", None, None, str(tmp_path))
+    assert found.issuers == ("letsencrypt.org",)
+
+
+def test_any_other_must(identities: list[str], tmp_path: Path) -> None:
+    assert identities == []
+    with pytest.raises(UsageError, match="name them with --issuer"):
+        find(SERVER, None, None, str(tmp_path))
+
+
+def test_a_directory_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the CA's directory https://127"):
+        find("https://127.0.0.1:1/dir", None, None, str(tmp_path))
+
+
+def test_an_issuer_that_is_no_domain_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--issuer: 'a b' is not a domain name"):
+        find(None, "a b", None, str(tmp_path))
+
+
+def test_the_only_account_of_certbot_is_used(identities: list[str], tmp_path: Path) -> None:
+    identities[:] = ["ca.example"]
+    account(tmp_path, "0123", "https://ca.example/acct/1")
+    assert find(SERVER, None, None, str(tmp_path)).account_uri == "https://ca.example/acct/1"
+
+
+def test_of_several_accounts_none_is_guessed(identities: list[str], tmp_path: Path) -> None:
+    identities[:] = ["ca.example"]
+    account(tmp_path, "0123", "https://ca.example/acct/1")
+    account(tmp_path, "4567", "https://ca.example/acct/2")
+    found = find(SERVER, None, None, str(tmp_path))
+    assert found.account_uri is None
+    assert found.remarks[0].startswith("certbot has 2 accounts at https://ca.example")
+
+
+def test_a_broken_account_is_none(identities: list[str], tmp_path: Path) -> None:
+    identities[:] = ["ca.example"]
+    account(tmp_path, "0123", "https://ca.example/acct/1")
+    next(tmp_path.glob("**/regr.json")).write_text("rubbish")
+    assert find(SERVER, None, None, str(tmp_path)) == Authority(("ca.example",))
+
+
+def test_accounts_that_may_not_be_read_are_told(
+    identities: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identities[:] = ["ca.example"]
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(authority.Path, "glob", refuse)
+    found = find(SERVER, None, None, str(tmp_path))
+    assert "cannot be read" in found.remarks[0]

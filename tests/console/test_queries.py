@@ -1,0 +1,69 @@
+"""Reading names from arguments, files and standard input."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from certbot_caa_guard.checking import Query
+from certbot_caa_guard.console.queries import gather
+from certbot_caa_guard.console.usage import UsageError
+
+NOTHING = Query("")
+
+
+def test_arguments_come_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "names").write_text("b.net\n")
+    queries = gather(["a.net"], str(tmp_path / "names"), NOTHING)
+    assert [query.text for query in queries] == ["a.net", "b.net"]
+
+
+def test_blank_lines_and_comments_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "names").write_text("\n# shops\n  a.net  \n\n")
+    assert gather([], str(tmp_path / "names"), NOTHING) == [Query("a.net")]
+
+
+def test_a_json_line_says_its_own_method_and_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = '{"identifier": "*.a.net", "validation_method": "dns-01", "account_uri": "https://x"}\n'
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    assert gather([], "-", NOTHING) == [Query("*.a.net", "dns-01", "https://x")]
+
+
+def test_what_a_line_does_not_say_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = 'a.net\n{"identifier": "b.net", "validation_method": null}\n'
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    queries = gather(["c.net"], "-", Query("", "http-01", "https://x"))
+    assert queries == [Query(name, "http-01", "https://x") for name in ("c.net", "a.net", "b.net")]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a..net", "line 2: 'a..net' is not a domain name"),
+        ("{", "line 2: not JSON"),
+        ("{}", 'line 2: an object needs "identifier"'),
+        ('{"identifier": 1}', 'line 2: an object needs "identifier"'),
+        ('{"identifier": "a.net", "method": "x"}', "line 2: unknown member 'method'"),
+        ('{"identifier": "a.net", "account_uri": 1}', "line 2: account_uri must be a string"),
+        ("x" * 70_000, "line 2: too long to be a name"),
+    ],
+)
+def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "names").write_text(f"good.net\n{line}\n")
+    with pytest.raises(UsageError, match=message):
+        gather([], str(tmp_path / "names"), NOTHING)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read .*missing"):
+        gather([], str(tmp_path / "missing"), NOTHING)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"cannot read .*binary"):
+        gather([], str(tmp_path / "binary"), NOTHING)
+
+
+def test_without_any_name_it_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="no name is given"):
+        gather([], None, NOTHING)

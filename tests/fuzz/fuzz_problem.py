@@ -1,0 +1,48 @@
+"""Problem documents from a CA: as JSON, and as the text of one problem's detail."""
+
+from __future__ import annotations
+
+import json
+
+from tests.fuzz.engine import fuzz, imports
+
+with imports(__name__):
+    from certbot_caa_guard import problem
+    from certbot_caa_guard.problem import Meaning
+
+_IDENTIFIER = "www.example.net"
+
+
+def TestOneInput(data: bytes) -> None:  # noqa: N802
+    text = data.decode("utf-8", "replace")
+    _check(problem.read({"detail": text}))
+    (reading,) = problem.read({"detail": text}, identifier=_IDENTIFIER)
+    assert reading.identifier in {_IDENTIFIER, None}
+    if not text.startswith("{"):
+        return
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    _check(problem.read(document))
+    _check(problem.read(document, identifier=_IDENTIFIER))
+
+
+def _check(readings: tuple[problem.Reading, ...]) -> None:
+    """One reading for each identifier, never none, and nothing made up."""
+    assert readings
+    identifiers = [reading.identifier for reading in readings]
+    assert len(set(identifiers)) == len(identifiers), readings
+    for reading in readings:
+        assert reading.identifier != ""
+        assert reading.others >= 0
+        if reading.meaning is Meaning.DENIED:
+            assert reading.owner
+            assert reading.error is None
+        if reading.meaning is Meaning.DNSSEC:
+            assert reading.owner
+            assert reading.is_permanent
+
+
+if __name__ == "__main__":
+    fuzz(TestOneInput)
