@@ -2,6 +2,7 @@
 
 .DEFAULT_GOAL := help
 RUNS ?= 10000000
+PARTS ?=
 .PHONY: help setup demo test lint fuzz bench clean
 
 help:  ## Print this list
@@ -24,12 +25,9 @@ lint: setup  ## Check style and types
 fuzz: setup  ## Fuzz all that reads text from outside, RUNS=10000000 inputs each
 	@RUNS=$(RUNS) tools/fuzz
 
-bench: setup  ## Run the benchmarks
-	@if [ -d benchmarks ]; then \
-	    tools/as-root-on-loopback .venv/bin/python -m benchmarks; \
-	else \
-	    echo 'there are no benchmarks yet'; \
-	fi
+bench: setup  ## Measure, and write docs/benchmarks.md; PARTS='a c' for some of it
+	@tools/setup-bench
+	@tools/as-root-on-loopback .venvs/bench/bin/python -m benchmarks --write $(PARTS)
 
 clean:  ## Remove all that was built, the virtual environments too
 	rm -rf .venv .venvs build dist *.egg-info .coverage .coverage.* \

@@ -1,0 +1,80 @@
+"""The page of results in docs/: each part as it was measured last.
+
+The results stand in a JSON file beside the page, so that a part can be measured anew and the
+page and the plot be made again without the others.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from benchmarks import PARTS, Part, load, machine
+from benchmarks.results import Result
+
+_DOCS = Path(__file__).parent.parent / "docs"
+PAGE = _DOCS / "benchmarks.md"
+_DATA = _DOCS / "benchmarks.json"
+
+_HEAD = """\
+# Benchmarks
+
+How fast, how gentle and how small the guard is. `make bench` measures all of this anew and writes
+this page; `make bench PARTS='c d'` does it for some parts. Each part says when and on what it was
+measured.
+"""
+
+
+def write(part: Part, result: Result, command: str) -> None:
+    """Put what *part* found in the place of what it found before."""
+    data = _read()
+    data[part.letter] = {
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "commit": _commit(),
+        "machine": machine.description(),
+        "load": round(machine.load(), 1),
+        "command": command,
+        "result": result.to_json(),
+    }
+    _DOCS.mkdir(exist_ok=True)
+    _DATA.write_text(json.dumps(dict(sorted(data.items())), indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(data), encoding="utf-8")
+
+
+def page(data: dict[str, Any]) -> str:
+    """The whole page, from what was found of each part."""
+    return "\n".join([_HEAD, *(_section(load(one), data[one]) for one in PARTS if one in data)])
+
+
+def _section(part: Part, found: dict[str, Any]) -> str:
+    measured = (
+        f"Measured on {found['date']} at {found['commit']} with `{found['command']}`: "
+        f"{found['machine']}; load {found['load']}."
+    )
+    result = Result.from_json(found["result"])
+    return (
+        f"## {part.letter}. {part.title}\n\n{part.description}\n\n{result.markdown()}\n\n"
+        f"{measured}\n"
+    )
+
+
+def _read() -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads(_DATA.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return data
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=_DOCS.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "an unknown commit"
