@@ -11,9 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from certbot_caa_guard import ratelimit
+from certbot_caa_guard.ratelimit import Limit, RateLimit
+
 _LONGEST_DETAIL = 16 * 1024
 _MOST_SUBPROBLEMS = 1_000
 
+_TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
+_SERVICE_UNAVAILABLE = 503  # RFC 9110 section 15.6.4
 _RATE_LIMITED = re.compile(r"urn:(?:ietf:params:)?acme:error:rateLimited")
 _FINALIZE = re.compile(r"Error finalizing order :: ")
 _RECHECK = re.compile(r"rechecking caa: ")
@@ -63,6 +68,7 @@ class Reading:
     :ivar error: the CA's word for the failure, such as ``SERVFAIL``; None for a denial.
     :ivar secondary: whether it was one of the CA's remote perspectives.
     :ivar others: how many more identifiers failed that the problem does not name.
+    :ivar limit: which limit was met, and until when; always there for RATE_LIMITED, never else.
     """
 
     meaning: Meaning
@@ -72,6 +78,7 @@ class Reading:
     secondary: bool = False
     at: At | None = None
     others: int = 0
+    limit: RateLimit | None = None
 
     @property
     def is_permanent(self) -> bool:
@@ -138,11 +145,32 @@ def _merged(
 
 def _read_one(document: Mapping[str, object], *, identifier: str | None) -> tuple[Reading, ...]:
     named = _identifier_member(document) or identifier
-    if _RATE_LIMITED.fullmatch(_text(document, "type")):
-        return (Reading(Meaning.RATE_LIMITED, named),)
     detail = _text(document, "detail")[:_LONGEST_DETAIL]
-    readings = tuple(_read_detail(detail))
+    limit = _rate_limit(document, detail)
+    readings = tuple(_read_detail(detail) if limit is None else _limited(limit))
     return readings if named is None else (_renamed(readings[0], named),)
+
+
+def _rate_limit(document: Mapping[str, object], detail: str) -> RateLimit | None:
+    """The limit that a problem is about, if it is about one.
+
+    The type tells, or the status 429.  What stands before the CA answers 503 when it is busy, but
+    also when something is broken; and a text alone has neither type nor status.
+    """
+    kind, status = _text(document, "type"), document.get("status")
+    if _RATE_LIMITED.fullmatch(kind) or status == _TOO_MANY_REQUESTS:
+        return ratelimit.read(detail)
+    if status == _SERVICE_UNAVAILABLE or not kind:
+        about_caa = any(one.meaning is not Meaning.NOT_CAA for one in _read_detail(detail))
+        return None if about_caa else ratelimit.find(detail)
+    return None
+
+
+def _limited(limit: RateLimit) -> Iterator[Reading]:
+    """A reading for each identifier that a limit is about; one for the whole order otherwise."""
+    about_identifiers = limit.limit in {Limit.FAILED_AUTHORIZATIONS, Limit.PAUSED}
+    for name in (about_identifiers and limit.names) or (None,):
+        yield Reading(Meaning.RATE_LIMITED, name, limit=limit)
 
 
 def _read_detail(detail: str) -> Iterator[Reading]:

@@ -11,6 +11,7 @@ import pytest
 
 from certbot_caa_guard import problem
 from certbot_caa_guard.problem import At, Meaning, Reading
+from certbot_caa_guard.ratelimit import Limit, RateLimit
 
 _DATA = Path(__file__).parent / "data"
 _CAA = "urn:ietf:params:acme:error:caa"
@@ -72,6 +73,10 @@ def _failed(
     identifier: str | None, owner: str, error: str = "SERVFAIL", at: At = At.FINALIZE
 ) -> Reading:
     return Reading(Meaning.TRANSIENT, identifier, owner, error, at=at)
+
+
+def _limited(identifier: str | None = None, limit: Limit = Limit.OTHER) -> Reading:
+    return Reading(Meaning.RATE_LIMITED, identifier, limit=RateLimit(limit))
 
 
 # What Boulder's own code wrote
@@ -401,7 +406,7 @@ _LOST_X = Reading(Meaning.TRANSIENT, "x.example", at=At.FINALIZE)
         ),
         pytest.param(
             {**_document("too many", _RATE_LIMITED), "subproblems": [_document("Else", "x")]},
-            [Reading(Meaning.RATE_LIMITED)],
+            [_limited()],
             id="a rate limit with details",
         ),
         pytest.param(
@@ -409,7 +414,7 @@ _LOST_X = Reading(Meaning.TRANSIENT, "x.example", at=At.FINALIZE)
                 **_document("too many", _RATE_LIMITED),
                 "subproblems": [_document("too many", _RATE_LIMITED, "a.example")],
             },
-            [Reading(Meaning.RATE_LIMITED, "a.example")],
+            [_limited("a.example")],
             id="a rate limit on one identifier",
         ),
     ],
@@ -608,13 +613,62 @@ def test_other_problems_are_not_about_caa(kind: str, detail: str) -> None:
 )
 @pytest.mark.parametrize("kind", [_RATE_LIMITED, "urn:acme:error:rateLimited"])
 def test_a_rate_limit_is_told_by_its_type(kind: str, detail: str) -> None:
-    assert problem.read(_document(detail, kind)) == (Reading(Meaning.RATE_LIMITED),)
+    (reading,) = problem.read(_document(detail, kind))
+    assert reading.meaning is Meaning.RATE_LIMITED
+    assert reading.limit is not None
+
+
+def test_a_limit_on_one_identifier_is_its_reading() -> None:
+    detail = 'too many failed authorizations (5) for "*.a.example" in the last 1h0m0s'
+    limit = RateLimit(Limit.FAILED_AUTHORIZATIONS, ("*.a.example",))
+    assert problem.read(_document(detail, _RATE_LIMITED)) == (
+        Reading(Meaning.RATE_LIMITED, "*.a.example", limit=limit),
+    )
+
+
+def test_a_pause_gives_a_reading_for_each_identifier_that_it_names() -> None:
+    detail = (
+        "Your account is temporarily prevented from requesting certificates for a.example, "
+        "*.b.example and possibly others. Please visit: https://portal.example/unpause?jwt=a.b.c"
+    )
+    names = ("a.example", "*.b.example")
+    limit = RateLimit(Limit.PAUSED, names, url="https://portal.example/unpause?jwt=a.b.c")
+    assert problem.read(_document(detail, _RATE_LIMITED)) == tuple(
+        Reading(Meaning.RATE_LIMITED, name, limit=limit) for name in names
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "limit"),
+    [
+        pytest.param({"status": 429}, Limit.OTHER, id="429 whatever the type"),
+        pytest.param({"status": 429, "detail": "too many new orders"}, Limit.NEW_ORDERS, id="429"),
+        pytest.param(
+            {"status": 503, "detail": "Service busy; retry later."}, Limit.REQUESTS, id="busy"
+        ),
+        pytest.param({"status": 503}, None, id="503 for whatever reason"),
+        pytest.param({"status": 400, "detail": "too many new orders"}, None, id="another type"),
+        pytest.param({"type": "", "detail": "too many new orders"}, Limit.NEW_ORDERS, id="a text"),
+        pytest.param({"type": "", "detail": "Service down"}, None, id="another text"),
+    ],
+)
+def test_a_rate_limit_is_told_by_its_status_or_else_by_its_text(
+    members: dict[str, object], limit: Limit | None
+) -> None:
+    document = {"type": "urn:ietf:params:acme:error:serverInternal", "detail": "No.", **members}
+    assert problem.read(document) == (_NOT_CAA if limit is None else (_limited(limit=limit),))
+
+
+def test_a_lookup_that_was_rate_limited_is_no_limit_of_the_ca() -> None:
+    """What a resolver says of its failure may be anything."""
+    detail = _fails_with_extended_error("a.example", "a.example", "Prohibited: too many requests")
+    (reading,) = problem.read({"detail": detail})
+    assert reading.meaning is Meaning.TRANSIENT
 
 
 def test_a_rate_limit_found_in_an_authorization_is_on_its_identifier() -> None:
     document = _document("too many", _RATE_LIMITED)
-    expected = (Reading(Meaning.RATE_LIMITED, "a.example"),)
-    assert problem.read(document, identifier="a.example") == expected
+    assert problem.read(document, identifier="a.example") == (_limited("a.example"),)
 
 
 @pytest.mark.parametrize(
