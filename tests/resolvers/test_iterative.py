@@ -7,8 +7,10 @@ import errno
 import random
 import socket
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,15 +20,26 @@ from zope.interface.verify import verifyClass, verifyObject
 from certbot_caa_guard import caa
 from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
-from certbot_caa_guard.resolvers.iterative import IterativeResolver, Manners, iterative, root
+from certbot_caa_guard.resolvers.iterative import IterativeResolver, iterative, root
 from certbot_caa_guard.resolvers.iterative.exchange import exchange, families
 from certbot_caa_guard.resolvers.iterative.message import CAA, Question, name_from_text
 from certbot_caa_guard.resolvers.iterative.visit import Trouble
 from certbot_caa_guard.resolvers.iterative.walk import Ask, Failure
 from certbot_caa_guard.resolvers.loader import ResolverError, load
+from certbot_caa_guard.resolvers.manners import Manners
 from certbot_caa_guard.resolvers.spec import Spec, parse
 from certbot_caa_guard.verdict import Perspective
-from tests.internet import Block, Exchange, Internet, Silence, drop, servfail
+from tests.internet import (
+    Action,
+    Answer,
+    Block,
+    Exchange,
+    Internet,
+    Silence,
+    drop,
+    refused,
+    servfail,
+)
 from tests.resolvers.test_iterative_message import answer_to
 
 T = TypeVar("T")
@@ -201,6 +214,53 @@ class TestSharing:
         resolver = IterativeResolver(PERSPECTIVE, hints, manners=manners)
         look_up(resolver, *(f"n{number}.example.net" for number in range(20)))
         assert most == 3
+
+
+class TestSlowingDown:
+    """For a server that limits the rate, and may not be asked much faster than it answers."""
+
+    @pytest.mark.parametrize("answer", [refused, drop])
+    def test_every_name_gets_its_answer_and_the_server_its_peace(
+        self, internet: Internet, hints: Path, answer: Action
+    ) -> None:
+        limit = Limit(50, answer)
+        internet.servers.script(limit)
+        resolver = IterativeResolver(PERSPECTIVE, hints)
+        lookups = look_up(resolver, *(f"n{number}.example.net" for number in range(80)))
+        assert Counter(lookup.outcome for lookup in lookups) == {Outcome.NXDOMAIN: 80}
+        # Not slowed down for, it would be asked for each of them again and again at once.
+        assert limit.beyond < 40
+
+    def test_a_server_that_fails_from_the_beginning_is_not_waited_for(
+        self, internet: Internet, hints: Path
+    ) -> None:
+        internet.servers.script(refused)
+        resolver = IterativeResolver(PERSPECTIVE, hints)
+        lookups = look_up(resolver, *(f"n{number}.example.net" for number in range(50)))
+        assert {lookup.outcome for lookup in lookups} == {Outcome.SERVFAIL}
+
+
+@dataclass
+class Limit:
+    """Answers so many questions in a second, and does something else with the others.
+
+    :ivar beyond: how many those were.
+    """
+
+    per_second: int
+    otherwise: Action
+    beyond: int = 0
+    answered: deque[float] = field(default_factory=deque)
+
+    async def __call__(self, exchange: Exchange) -> Answer:
+        now = time.monotonic()
+        while self.answered and self.answered[0] < now - 1:
+            self.answered.popleft()
+        if len(self.answered) >= self.per_second:
+            self.beyond += 1
+            return await self.otherwise(exchange)
+        self.answered.append(now)
+        return await exchange.answer()
 
 
 class TestUsability:

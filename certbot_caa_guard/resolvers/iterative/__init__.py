@@ -11,18 +11,19 @@ module                  knows
 ``addresses``           which addresses are asked
 ``root``                where the walk starts
 ``finding``             what an answer means to one who asked the servers of a zone
-``memory``              what lookups share: delegations, addresses, manners of servers
+``memory``              what lookups share: delegations, addresses, how servers behaved
 ``visit``               the servers of one zone, and in which order they are asked
 ``walk``                one lookup: which question comes next
 ``exchange``            sockets
 ``resolver``            the driver: does what ``walk`` says
 ======================  ====================================================================
 
-Only the last two do any I/O or wait for anything.
+Only the last two do any I/O or wait for anything.  How many questions servers get at a time is
+for :mod:`certbot_caa_guard.resolvers.manners` to say.
 """
 
 from __future__ import annotations
 
-from certbot_caa_guard.resolvers.iterative.resolver import IterativeResolver, Manners, iterative
+from certbot_caa_guard.resolvers.iterative.resolver import IterativeResolver, iterative
 
-__all__ = ["IterativeResolver", "Manners", "iterative"]
+__all__ = ["IterativeResolver", "iterative"]

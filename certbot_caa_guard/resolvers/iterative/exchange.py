@@ -9,6 +9,8 @@ import random
 import socket
 from collections.abc import Iterable
 
+import dns.rcode
+
 from certbot_caa_guard.resolvers import wire
 from certbot_caa_guard.resolvers.iterative.message import (
     MessageError,
@@ -20,6 +22,7 @@ from certbot_caa_guard.resolvers.iterative.message import (
 )
 from certbot_caa_guard.resolvers.iterative.visit import Trouble
 from certbot_caa_guard.resolvers.iterative.walk import Ask, Failure
+from certbot_caa_guard.resolvers.manners import Reaction
 
 _PORT = 53
 _LARGEST = 65_535
@@ -54,6 +57,19 @@ async def exchange(ask: Ask, dice: random.Random) -> Reply | Failure:
     except OSError as error:
         silent = error.errno in _NOBODY_THERE
         return Failure(Trouble.SILENT if silent else Trouble.LOCAL, for_good=True)
+
+
+def reaction(result: Reply | Failure) -> Reaction:
+    """What the server did, seen as one who may be asking too much.
+
+    An overloaded server may say SERVFAIL, one that limits rates REFUSED or nothing.
+    """
+    if isinstance(result, Reply):
+        refused = result.rcode in {dns.rcode.REFUSED, dns.rcode.SERVFAIL}
+        return Reaction.REFUSED if refused else Reaction.ANSWERED
+    if result.trouble is Trouble.SILENT:
+        return Reaction.SILENT
+    return Reaction.NOT_ASKED if result.trouble is Trouble.LOCAL else Reaction.ANSWERED
 
 
 def families(addresses: Iterable[str]) -> frozenset[int]:

@@ -8,17 +8,17 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from zope.interface import implementer
 
 from certbot_caa_guard import caa
 from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
+from certbot_caa_guard.resolvers.gate import Gate
 from certbot_caa_guard.resolvers.iterative import root
 from certbot_caa_guard.resolvers.iterative.addresses import Reachability
-from certbot_caa_guard.resolvers.iterative.exchange import exchange, families
-from certbot_caa_guard.resolvers.iterative.memory import Bounded, Memory
+from certbot_caa_guard.resolvers.iterative.exchange import exchange, families, reaction
+from certbot_caa_guard.resolvers.iterative.memory import Memory
 from certbot_caa_guard.resolvers.iterative.message import (
     CAA,
     NS,
@@ -29,34 +29,13 @@ from certbot_caa_guard.resolvers.iterative.message import (
     name_to_text,
 )
 from certbot_caa_guard.resolvers.iterative.walk import Ask, Done, Walk
-from certbot_caa_guard.resolvers.pace import Pace
+from certbot_caa_guard.resolvers.manners import Manners
 from certbot_caa_guard.resolvers.spec import Spec
 from certbot_caa_guard.verdict import Perspective
 
 _FAMILIES_KNOWN_FOR = 10.0  # seconds; networks come and go
 # Nobody waits longer than this for another lookup's question before asking the same.
 _FOLLOWER_PATIENCE = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """What other people's servers are asked to bear.
-
-    :ivar lookups: at the same time; each has one question in flight at most.
-    :ivar in_flight: questions to one address at the same time.
-    :ivar per_second: questions to one address; None for no limit.
-    :ivar all_per_second: questions to all of them; None for no limit.
-    """
-
-    lookups: int = 100
-    in_flight: int = 10
-    per_second: float | None = 100.0
-    all_per_second: float | None = 500.0
-
-    @classmethod
-    def at_home(cls) -> Manners:
-        """For a DNS of one's own."""
-        return cls(per_second=None, all_per_second=None)
 
 
 @implementer(IResolver)
@@ -81,7 +60,9 @@ class IterativeResolver:
         self.perspective = perspective
         self._root = root.built_in() if root_hints is None else root.from_file(root_hints)
         self._loopback = root_hints is not None
-        self._manners = manners or (Manners.at_home() if self._loopback else Manners())
+        manners = manners or (Manners.at_home() if self._loopback else Manners())
+        self._lookups = manners.lookups
+        self._gate: Gate[Name] = Gate(manners, clock)
         self._dice = dice or random.SystemRandom()
         self._clock = clock
         self._memory = Memory(self._root)
@@ -134,12 +115,12 @@ class IterativeResolver:
                 if await traffic.follow(ask.cut):
                     continue
             came = self._clock()
-            async with traffic.leading(ask.cut), traffic.pace(ask.address), traffic.all:
-                start = self._clock()
-                walk.deadline += start - came
+            async with traffic.leading(ask.cut), self._gate.turn(ask.address, ask.zone) as turn:
+                walk.deadline += turn.started - came
                 result = await exchange(ask, self._dice)
+                turn.reaction = reaction(result)
                 now = self._clock()
-                walk.feed(ask, result, now, now - start)
+                walk.feed(ask, result, now, now - turn.started)
         return ask
 
     def _current_families(self) -> frozenset[int]:
@@ -153,7 +134,7 @@ class IterativeResolver:
         """What is under way in this event loop; another loop cannot wait for it."""
         loop = asyncio.get_running_loop()
         if self._traffic is None or self._traffic.loop is not loop:
-            self._traffic = _Traffic(loop, self._manners)
+            self._traffic = _Traffic(loop, self._lookups)
         return self._traffic
 
 
@@ -161,24 +142,12 @@ class _Traffic:
     """The questions under way in one event loop.
 
     :ivar room: held by each lookup.
-    :ivar all: what holds every question back.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, manners: Manners) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, lookups: int) -> None:
         self.loop = loop
-        self.room = asyncio.Semaphore(manners.lookups)
-        self.all = Pace(manners.lookups, manners.all_per_second)
-        self._manners = manners
-        self._paces: Bounded[str, Pace] = Bounded()
+        self.room = asyncio.Semaphore(lookups)
         self._leaders: dict[tuple[Name, Name], asyncio.Event] = {}
-
-    def pace(self, address: str) -> Pace:
-        """What holds questions to *address* back."""
-        pace = self._paces.get(address)
-        if pace is None:
-            pace = Pace(self._manners.in_flight, self._manners.per_second)
-            self._paces.set(address, pace)
-        return pace
 
     async def follow(self, cut: tuple[Name, Name]) -> bool:
         """Wait for whoever is asking about *cut*; tell whether there was anybody."""

@@ -45,6 +45,7 @@ class Ask:
 
     :ivar mixed: in mixed case.
     :ivar patience: seconds to wait for the answer.
+    :ivar zone: the one whose server is asked.
     :ivar cut: the zone whose servers are asked, and the one below it that they may refer to:
         whoever asks first asks for all.
     """
@@ -52,6 +53,7 @@ class Ask:
     address: str
     question: Question
     patience: float
+    zone: Name = ()
     cut: tuple[Name, Name] | None = None
     edns: bool = True
     mixed: bool = True
@@ -192,7 +194,8 @@ class Walk:
             self._finish(goal, visit.outcome, now)
             return None
         patience = self._memory.patience(address) * 2 ** visit.tries(address)
-        ask = Ask(address, goal.asked, patience, _cut(goal.name, visit.zone), mixed=visit.mixed)
+        cut = _cut(goal.name, visit.zone)
+        ask = Ask(address, goal.asked, patience, visit.zone, cut, mixed=visit.mixed)
         return self._with_patience(ask, goal, now)
 
     def _with_patience(self, ask: Ask, goal: _Goal, now: float) -> Ask:
