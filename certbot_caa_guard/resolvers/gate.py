@@ -20,15 +20,21 @@ K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(eq=False)
-class Turn:
+class Turn(Generic[K]):
     """A question that was let through.
 
+    :ivar lines: the places that it takes.
     :ivar started: when.
     :ivar reaction: what came of it; whoever asked it says so.
+    :ivar settled: whether it has been counted; see :meth:`Gate.settle`.
     """
 
+    server: str
+    zone: K
+    lines: list[_Line]
     started: float
     reaction: Reaction = Reaction.NOT_ASKED
+    settled: bool = False
 
 
 class Gate(Generic[K]):
@@ -48,7 +54,7 @@ class Gate(Generic[K]):
         self._has_answered: OrderedDict[tuple[str, K | None], None] = OrderedDict()
 
     @contextlib.asynccontextmanager
-    async def turn(self, server: str, zone: K) -> AsyncIterator[Turn]:
+    async def turn(self, server: str, zone: K) -> AsyncIterator[Turn[K]]:
         """Wait until *server* may be asked about a name in *zone*; the turn ends with the block.
 
         :param server: its address, or what else stands for it.
@@ -56,12 +62,24 @@ class Gate(Generic[K]):
         self._attach(asyncio.get_running_loop())
         lines = [self._zones.of(zone), self._servers.of(server), self._all]
         await self._wait(lines)
-        turn = Turn(self._clock())
+        turn = Turn(server, zone, lines, self._clock())
         try:
             yield turn
         finally:
-            self._learn(server, zone, turn)
-            self._leave(lines)
+            self.settle(turn)
+            self._leave(turn.lines[-1:])
+
+    def settle(self, turn: Turn[K]) -> None:
+        """Let others ask that server and zone, by what *turn* says of them.
+
+        At the latest when the turn ends; before that where a question that is not answered soon
+        is no burden any more, and only waits.
+        """
+        if turn.settled:
+            return
+        turn.settled = True
+        self._learn(turn)
+        self._leave(turn.lines[:-1])
 
     def allowance(self, server: str) -> Allowance:
         """What *server* bears now."""
@@ -130,23 +148,24 @@ class Gate(Generic[K]):
         for line in lines:
             self._advance(line)
 
-    def _learn(self, server: str, zone: K, turn: Turn) -> None:
+    def _learn(self, turn: Turn[K]) -> None:
         """Slow down for a server that does no more what it did before.
 
         Who has never answered about a zone is no server of it, and refuses for that; who has never
         answered at all is dead.  Neither comes of our questions.
         """
-        allowance = self._servers.of(server).allowance
+        allowance = self._servers.of(turn.server).allowance
+        of_zone, at_all = (turn.server, turn.zone), (turn.server, None)
         if turn.reaction is Reaction.ANSWERED:
-            self._note_answer(server, zone)
+            self._note_answers(of_zone, at_all)
             allowance.speed_up()
-        elif (turn.reaction is Reaction.REFUSED and (server, zone) in self._has_answered) or (
-            turn.reaction is Reaction.SILENT and (server, None) in self._has_answered
+        elif (turn.reaction is Reaction.REFUSED and of_zone in self._has_answered) or (
+            turn.reaction is Reaction.SILENT and at_all in self._has_answered
         ):
             allowance.slow_down(turn.started, self._clock())
 
-    def _note_answer(self, server: str, zone: K) -> None:
-        for key in ((server, zone), (server, None)):
+    def _note_answers(self, *keys: tuple[str, K | None]) -> None:
+        for key in keys:
             self._has_answered[key] = None
             self._has_answered.move_to_end(key)
         while len(self._has_answered) > _CAPACITY:

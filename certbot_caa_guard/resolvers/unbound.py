@@ -12,6 +12,7 @@ import ipaddress
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zope.interface import implementer
@@ -19,16 +20,22 @@ from zope.interface import implementer
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.resolvers import libunbound, wire
+from certbot_caa_guard.resolvers.gate import Gate
 from certbot_caa_guard.resolvers.loader import ResolverError
-from certbot_caa_guard.resolvers.pace import Pace
+from certbot_caa_guard.resolvers.manners import Manners, Reaction
 from certbot_caa_guard.resolvers.spec import Spec
 from certbot_caa_guard.verdict import Perspective
 
-# More than of another's resolver, since a silent zone keeps a question for long; but no faster,
-# since the servers asked are still other people's.  On loopback, where nothing slows questions
-# down, more than some 200 at once run over a server's receive buffer.
-_IN_FLIGHT = 400
-_PER_SECOND = 500.0
+# What name servers get to bear is up to libunbound; what it gets is bounded by the zone that a name
+# is probably in, which stands for its servers here, and by the TLD.  (Its own ``ratelimit`` would
+# make failures of questions too many, which the CA would not see.)  More at the same time than of
+# another's resolver, since a silent zone keeps a question for long; but no faster, since the
+# servers asked are still other people's.
+_MANNERS = Manners(lookups=400, zone_in_flight=100, in_flight=20, fewest_in_flight=4)
+# Where nothing slows questions down, more than some 200 at once run over a server's receive buffer.
+_AT_HOME = replace(_MANNERS, lookups=100, per_second=None, all_per_second=None)
+# Until then an answer is to be expected; after it libunbound asks again ever more rarely.
+_SOON = 1.0
 
 _LONGEST_FILE = 1 << 20
 
@@ -98,8 +105,7 @@ class UnboundResolver:
             extra=extra,
         )
         self._child = libunbound.Child(self._settings)
-        paced = Pace(_IN_FLIGHT, _PER_SECOND)
-        self._pace = Pace.unlimited_rate() if allow_localhost else paced
+        self._gate: Gate[str] = Gate(_AT_HOME if allow_localhost else _MANNERS)
 
     @property
     def pid(self) -> int | None:
@@ -121,15 +127,26 @@ class UnboundResolver:
 
     async def lookup(self, owner: str, timeout: float) -> Lookup:
         """Ask for the CAA records of *owner*."""
-        async with self._pace:
-            start = time.monotonic()
+        zone = probable_zone(owner)
+        async with self._gate.turn(zone, zone.rpartition(".")[-1]) as turn:
+            asking = asyncio.ensure_future(self._ask(owner, timeout))
             try:
-                answer = await asyncio.wait_for(self._child.ask(owner, _TYPE_CAA), timeout)
-            except (TimeoutError, asyncio.TimeoutError):
-                return Lookup(owner, Outcome.TIMEOUT, seconds=time.monotonic() - start)
-            except libunbound.ChildError:
-                return Lookup(owner, Outcome.NETWORK, seconds=time.monotonic() - start)
-            return read(owner, answer, time.monotonic() - start)
+                await asyncio.wait({asking}, timeout=_SOON)
+                turn.reaction = _reaction(asking.result()) if asking.done() else Reaction.SILENT
+                self._gate.settle(turn)
+                return await asking
+            finally:
+                asking.cancel()
+
+    async def _ask(self, owner: str, timeout: float) -> Lookup:
+        start = time.monotonic()
+        try:
+            answer = await asyncio.wait_for(self._child.ask(owner, _TYPE_CAA), timeout)
+        except (TimeoutError, asyncio.TimeoutError):
+            return Lookup(owner, Outcome.TIMEOUT, seconds=time.monotonic() - start)
+        except libunbound.ChildError:
+            return Lookup(owner, Outcome.NETWORK, seconds=time.monotonic() - start)
+        return read(owner, answer, time.monotonic() - start)
 
     def close(self) -> None:
         """End the process; may be called again.  Later questions fail."""
@@ -147,6 +164,21 @@ def unbound(spec: Spec) -> UnboundResolver:
 def is_installed() -> bool:
     """Tell whether libunbound is there; this takes a process, and some 50 ms."""
     return libunbound.is_installed()
+
+
+def probable_zone(owner: str) -> str:
+    """The zone that *owner* is in, if it is where most are: below a TLD, or one like ``co.uk``."""
+    labels = owner.split(".")
+    is_below_second_level = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
+    return ".".join(labels[-3:] if is_below_second_level else labels[-2:])
+
+
+def _reaction(lookup: Lookup) -> Reaction:
+    if lookup.outcome is Outcome.TIMEOUT:
+        return Reaction.SILENT
+    if lookup.outcome is Outcome.NETWORK:
+        return Reaction.NOT_ASKED
+    return Reaction.REFUSED if lookup.outcome is Outcome.SERVFAIL else Reaction.ANSWERED
 
 
 def read(owner: str, answer: libunbound.Answer, seconds: float) -> Lookup:

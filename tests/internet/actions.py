@@ -81,11 +81,13 @@ class delay:  # noqa: N801  # reads as a verb in script()
 @dataclass
 class ratelimit:  # noqa: N801  # reads as a verb in script()
     """The right answer, but at most `per_second` of them to each source in any second;
-    the others are dropped, as the response rate limiting of a real server may do.
+    the others are dropped, as the response rate limiting of a real server may do, or get what
+    is said `otherwise`. `beyond` counts them.
     """
 
     per_second: int
-    dropped: int = 0
+    otherwise: Action = drop
+    beyond: int = 0
     clock: Callable[[], float] = time.monotonic
     _sent: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque), repr=False)
 
@@ -94,8 +96,8 @@ class ratelimit:  # noqa: N801  # reads as a verb in script()
         while sent and sent[0] <= now - 1:
             sent.popleft()
         if len(sent) >= self.per_second:
-            self.dropped += 1
-            return None
+            self.beyond += 1
+            return await self.otherwise(exchange)
         sent.append(now)
         return await exchange.answer()
 

@@ -208,7 +208,7 @@ class TestFailures:
                 assert rcode(internet.servers.address, "example.net") == "NOERROR"
             with pytest.raises(dns.exception.Timeout):
                 ask(internet.servers.address, "example.net", "CAA", timeout=0.1)
-            assert limit.dropped == 1
+            assert limit.beyond == 1
 
 
 class TestOverlay:

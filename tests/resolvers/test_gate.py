@@ -144,6 +144,38 @@ class TestBounds:
         run(scenario())
 
 
+class TestSettling:
+    def test_lets_others_ask_that_server_though_not_beyond_all(self) -> None:
+        async def scenario() -> None:
+            gate: Gate[str] = Gate(replace(FREE, in_flight=1, lookups=2), now)
+            started: list[float] = []
+
+            async def ask() -> None:
+                async with gate.turn("192.0.2.1", "example.net") as turn:
+                    started.append(now())
+                    await asyncio.sleep(1.0)
+                    gate.settle(turn)
+                    gate.settle(turn)
+                    await asyncio.sleep(9.0)
+
+            await asyncio.gather(*(ask() for _ in range(4)))
+            assert started == [0, 1, 10, 11]
+
+        run(scenario())
+
+    def test_counts_a_question_once(self) -> None:
+        async def scenario() -> None:
+            gate: Gate[str] = Gate(FREE, now)
+            await Server(gate).ask()
+            async with gate.turn("192.0.2.1", "example.net") as turn:
+                turn.reaction = Reaction.SILENT
+                gate.settle(turn)
+            assert gate.allowance("192.0.2.1").in_flight == FREE.in_flight / 2
+            assert gate.allowance("192.0.2.1").is_idle
+
+        run(scenario())
+
+
 class TestGivingUp:
     def test_while_waiting_leaves_the_room_to_others(self) -> None:
         async def scenario() -> None:

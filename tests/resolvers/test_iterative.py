@@ -7,10 +7,8 @@ import errno
 import random
 import socket
 import threading
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,12 +29,12 @@ from certbot_caa_guard.resolvers.spec import Spec, parse
 from certbot_caa_guard.verdict import Perspective
 from tests.internet import (
     Action,
-    Answer,
     Block,
     Exchange,
     Internet,
     Silence,
     drop,
+    ratelimit,
     refused,
     servfail,
 )
@@ -223,7 +221,7 @@ class TestSlowingDown:
     def test_every_name_gets_its_answer_and_the_server_its_peace(
         self, internet: Internet, hints: Path, answer: Action
     ) -> None:
-        limit = Limit(50, answer)
+        limit = ratelimit(50, answer)
         internet.servers.script(limit)
         resolver = IterativeResolver(PERSPECTIVE, hints)
         lookups = look_up(resolver, *(f"n{number}.example.net" for number in range(80)))
@@ -238,29 +236,6 @@ class TestSlowingDown:
         resolver = IterativeResolver(PERSPECTIVE, hints)
         lookups = look_up(resolver, *(f"n{number}.example.net" for number in range(50)))
         assert {lookup.outcome for lookup in lookups} == {Outcome.SERVFAIL}
-
-
-@dataclass
-class Limit:
-    """Answers so many questions in a second, and does something else with the others.
-
-    :ivar beyond: how many those were.
-    """
-
-    per_second: int
-    otherwise: Action
-    beyond: int = 0
-    answered: deque[float] = field(default_factory=deque)
-
-    async def __call__(self, exchange: Exchange) -> Answer:
-        now = time.monotonic()
-        while self.answered and self.answered[0] < now - 1:
-            self.answered.popleft()
-        if len(self.answered) >= self.per_second:
-            self.beyond += 1
-            return await self.otherwise(exchange)
-        self.answered.append(now)
-        return await exchange.answer()
 
 
 class TestUsability:

@@ -26,8 +26,19 @@ from certbot_caa_guard.resolvers import libunbound, unbound
 from certbot_caa_guard.resolvers.libunbound import Answer, ChildError
 from certbot_caa_guard.resolvers.loader import ResolverError
 from certbot_caa_guard.resolvers.spec import Spec
-from certbot_caa_guard.resolvers.unbound import UnboundResolver, code_of, read
-from tests.internet import Internet, Signing, ask, caa, drop, servfail, transform
+from certbot_caa_guard.resolvers.unbound import UnboundResolver, code_of, probable_zone, read
+from tests.internet import (
+    Exchange,
+    Internet,
+    Signing,
+    ask,
+    caa,
+    drop,
+    ratelimit,
+    refused,
+    servfail,
+    transform,
+)
 
 PATIENT = 10.0  # seconds; never reached
 SOON = 0.2  # seconds; for what never answers
@@ -130,6 +141,14 @@ def make(internet: Internet, **options: object) -> UnboundResolver:
 
 def look_up(resolver: UnboundResolver, owner: str, timeout: float = PATIENT) -> Lookup:
     return asyncio.run(resolver.lookup(owner, timeout))
+
+
+def look_up_many(resolver: UnboundResolver, number: int) -> list[Lookup]:
+    async def together() -> list[Lookup]:
+        owners = [f"n{one}.many.net" for one in range(number)]
+        return await asyncio.gather(*(resolver.lookup(owner, PATIENT) for owner in owners))
+
+    return asyncio.run(together())
 
 
 def pid_of(resolver: UnboundResolver) -> int:
@@ -296,6 +315,70 @@ class TestBogus:
     def test_a_broken_packet_is_malformed(self, packet: bytes) -> None:
         answer = Answer(0, packet, havedata=True, secure=False, bogus=False, why="")
         assert read("a.example", answer, 1.0).outcome is Outcome.MALFORMED
+
+
+class TestManners:
+    @pytest.mark.parametrize(
+        ("owner", "zone"),
+        [
+            ("net", "net"),
+            ("example.net", "example.net"),
+            ("a.b.example.net", "example.net"),
+            ("co.uk", "co.uk"),
+            ("a.b.example.co.uk", "example.co.uk"),
+            ("www.hs-ulm.de", "hs-ulm.de"),
+        ],
+    )
+    def test_names_are_counted_by_the_zone_they_are_probably_in(
+        self, owner: str, zone: str
+    ) -> None:
+        assert probable_zone(owner) == zone
+
+    def test_a_zone_is_asked_so_much_at_a_time(
+        self, internet: Internet, resolver: UnboundResolver
+    ) -> None:
+        under_way, most = 0, 0
+
+        async def watch(exchange: Exchange) -> bytes:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                await asyncio.sleep(0.01)
+                return await exchange.answer()
+            finally:
+                under_way -= 1
+
+        rule = internet.servers.script(watch, below="many.net", qtype="CAA")
+        look_up_many(resolver, 60)
+        rule.remove()
+        assert 10 < most <= 20
+
+    def test_a_zone_that_begins_to_refuse_is_asked_more_slowly(
+        self, internet: Internet, resolver: UnboundResolver
+    ) -> None:
+        rule = internet.servers.script(ratelimit(50, refused), below="many.net", qtype="CAA")
+        lookups = look_up_many(resolver, 100)
+        rule.remove()
+        # All at once, 50 of them would fail.
+        assert sum(lookup.failed for lookup in lookups) < 40
+
+    def test_what_takes_long_does_not_hold_up_the_rest_of_its_zone(
+        self, resolver: UnboundResolver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(unbound, "_SOON", 0.01)
+
+        async def scenario() -> None:
+            owners = [f"n{number}.quiet.net" for number in range(60)]
+            waiting = [asyncio.ensure_future(resolver.lookup(one, PATIENT)) for one in owners]
+            while len(resolver._child._pending) < 60:
+                assert not any(one.done() for one in waiting)
+                await asyncio.sleep(0.01)
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+        asyncio.run(scenario())
 
 
 class TestManyAtOnce:
