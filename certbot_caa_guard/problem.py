@@ -20,12 +20,13 @@ _MOST_SUBPROBLEMS = 1_000
 _TOO_MANY_REQUESTS = 429  # RFC 6585 section 4
 _SERVICE_UNAVAILABLE = 503  # RFC 9110 section 15.6.4
 _RATE_LIMITED = re.compile(r"urn:(?:ietf:params:)?acme:error:rateLimited")
-_FINALIZE = re.compile(r"Error finalizing order :: ")
+# ACME version 1 issued at once.
+_FINALIZE = re.compile(r"Error (?:finalizing order|creating new cert) :: ")
 _RECHECK = re.compile(r"rechecking caa: ")
 _SECONDARY = re.compile(r"During secondary validation: ")
 _AGGREGATE = re.compile(
-    r'Rechecking CAA for "(?P<identifier>[^"]{1,300})" and (?P<more>\d{1,6}) more identifiers'
-    r" failed\. Refer to sub-problems for more information"
+    r'Rechecking CAA for (?P<quote>"?)(?P<identifier>[^"\s]{1,300})(?P=quote) and '
+    r"(?P<more>\d{1,6}) more identifiers failed\. Refer to sub-problems for more information"
 )
 _PROCESSING = re.compile(r"While processing CAA for (?P<identifier>\S+): ")
 _FORBIDDEN = re.compile(r"CAA record for (?P<owner>\S+) prevents issuance")
@@ -34,6 +35,22 @@ _WITH_EXTENDED_ERROR = re.compile(
 )
 _WITH_RCODE = re.compile(
     r"DNS problem: (?P<error>.{1,200}?) looking up CAA for (?P<owner>\S+?)(?: - (?P<hint>.*))?",
+    re.DOTALL,
+)
+# The first words that Boulder had for it, in 2016 (letsencrypt/boulder#1551).
+_CHECK_FAILED = re.compile(r"CAA check for (?P<owner>\S+) failed")
+# Cloudflare hands its CAs' words on without the first two.
+_BARE_RCODE = re.compile(
+    r"(?P<error>[A-Z]{6,8}|query timed out) looking up CAA for (?P<owner>\S+?)"
+    r"(?: - (?P<hint>.*))?",
+    re.DOTALL,
+)
+# SSL.com (acmesh-official/acme.sh#4417 and #6660); its type is incorrectResponse.  Sectigo, which
+# issues for ZeroSSL, gives no reason at all (ansible-collections/community.crypto#104), and Pebble
+# and step-ca do not look CAA up.
+_NOT_INCLUDED = re.compile(
+    r"(?P<secondary>MPIC failed\.\. )?CAA record does not include \S+ which is required to issue "
+    r"the certificate\b.*",
     re.DOTALL,
 )
 # Before there were subproblems, several failures at finalize came in one text.  No newer text is
@@ -85,7 +102,8 @@ class Reading:
         """Whether the same order must fail again until somebody changes their DNS."""
         if self.meaning in {Meaning.DENIED, Meaning.DNSSEC}:
             return True
-        return self.meaning is Meaning.TRANSIENT and self.error == "NXDOMAIN"
+        missing_tld = self.error == "NXDOMAIN" and "." not in (self.owner or "")
+        return self.meaning is Meaning.TRANSIENT and missing_tld
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +221,16 @@ def _read_detail(detail: str) -> Iterator[Reading]:
 
 
 def _read_message(message: str, context: _Context) -> Reading:
-    if match := _FORBIDDEN.fullmatch(message):
+    if match := _FORBIDDEN.fullmatch(message) or _CHECK_FAILED.fullmatch(message):
         return _reading(Meaning.DENIED, context, match["owner"], None)
+    if match := _NOT_INCLUDED.fullmatch(message):
+        secondary = context.secondary or match["secondary"] is not None
+        return Reading(Meaning.DENIED, context.identifier, None, None, secondary, context.at)
     if match := _WITH_EXTENDED_ERROR.fullmatch(message):
         dnssec = match["error"].startswith("DNSSEC: ")
         meaning = Meaning.DNSSEC if dnssec else Meaning.TRANSIENT
         return _reading(meaning, context, match["owner"], match["error"])
-    if match := _WITH_RCODE.fullmatch(message):
+    if match := _WITH_RCODE.fullmatch(message) or _BARE_RCODE.fullmatch(message):
         return _reading(Meaning.TRANSIENT, context, match["owner"], match["error"])
     return Reading(Meaning.NOT_CAA)
 

@@ -171,6 +171,9 @@ def test_what_boulder_said_of_a_broken_internet_is_read(
         pytest.param(_RECHECK, At.FINALIZE, id="finalize"),
         pytest.param(_FINALIZE, At.FINALIZE, id="finalize, before August 2024"),
         pytest.param(_FINALIZE + "Rechecking CAA: ", At.FINALIZE, id="finalize, long ago"),
+        pytest.param(
+            "Error creating new cert :: Rechecking CAA: ", At.FINALIZE, id="ACME version 1"
+        ),
         pytest.param("rechecking caa: ", At.FINALIZE, id="finalize, without its first prefix"),
     ],
 )
@@ -283,6 +286,27 @@ def test_an_empty_extended_error_is_read() -> None:
             _denied(None, "example.net", At.AUTHORIZATION),
             id="a denial",
         ),
+        pytest.param(
+            "CAA check for example.net failed",
+            _denied(None, "example.net", At.AUTHORIZATION),
+            id="a denial, in 2016",
+        ),
+        pytest.param(
+            "SERVFAIL looking up CAA for example.net",
+            _failed(None, "example.net", at=At.AUTHORIZATION),
+            id="a failure that Cloudflare tells of",
+        ),
+        pytest.param(
+            "CAA record does not include ssl.com which is required to issue the certificate",
+            Reading(Meaning.DENIED, at=At.AUTHORIZATION),
+            id="a denial of SSL.com",
+        ),
+        pytest.param(
+            "MPIC failed.. CAA record does not include ssl.com which is required to issue the "
+            "certificate. If you need assistance, please contact support@ssl.com",
+            Reading(Meaning.DENIED, secondary=True, at=At.AUTHORIZATION),
+            id="a denial of SSL.com's remote perspectives",
+        ),
     ],
 )
 def test_texts_that_name_no_identifier_are_read_all_the_same(detail: str, reading: Reading) -> None:
@@ -314,6 +338,9 @@ def test_trouble_while_caa_is_rechecked_keeps_the_identifier() -> None:
         pytest.param(_denied("a.example", "a.example"), True, id="a denial"),
         pytest.param(Reading(Meaning.DNSSEC, "a.example"), True, id="a DNSSEC failure"),
         pytest.param(_failed("a.gonetld", "gonetld", "NXDOMAIN"), True, id="a missing TLD"),
+        pytest.param(
+            _failed("a.example", "a.example", "NXDOMAIN"), False, id="a name that is missing"
+        ),
         pytest.param(_failed("a.example", "a.example"), False, id="a SERVFAIL"),
         pytest.param(_failed("a.example", "a.example", "query timed out"), False, id="a timeout"),
         pytest.param(
@@ -328,7 +355,24 @@ def test_what_only_a_change_of_dns_can_mend_is_permanent(reading: Reading, perma
     assert reading.is_permanent is permanent
 
 
+def test_a_denial_that_names_nothing_is_the_identifiers_that_it_was_found_at() -> None:
+    detail = "CAA record does not include ssl.com which is required to issue the certificate"
+    expected = Reading(Meaning.DENIED, "*.a.example", at=At.AUTHORIZATION)
+    assert _read(detail, identifier="*.a.example") == (expected,)
+
+
 # Several identifiers
+
+
+def test_a_head_that_has_lost_its_quotation_marks_is_read() -> None:
+    """As Plesk shows it."""
+    detail = (
+        f"{_FINALIZE}Rechecking CAA for www.a.example and 10 more identifiers failed. Refer to "
+        "sub-problems for more information"
+    )
+    assert _read(detail) == (
+        Reading(Meaning.TRANSIENT, "www.a.example", at=At.FINALIZE, others=10),
+    )
 
 
 def _sub(detail: str, identifier: str | None = None) -> dict[str, Any]:

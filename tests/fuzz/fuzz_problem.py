@@ -37,8 +37,10 @@ def _check(readings: tuple[problem.Reading, ...]) -> None:
         assert reading.identifier != ""
         assert reading.others >= 0
         if reading.meaning is Meaning.DENIED:
-            assert reading.owner
+            assert reading.owner != ""
             assert reading.error is None
+            assert reading.is_permanent
+        assert (reading.limit is not None) == (reading.meaning is Meaning.RATE_LIMITED)
         if reading.meaning is Meaning.DNSSEC:
             assert reading.owner
             assert reading.is_permanent
