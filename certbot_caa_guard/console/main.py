@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import certbot_caa_guard
-from certbot_caa_guard.console import check
+from certbot_caa_guard.console import check, explain
 from certbot_caa_guard.console.usage import UsageError
 
 _WRONG_USAGE = 2
@@ -53,5 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     version = f"%(prog)s {certbot_caa_guard.__version__}"
     parser.add_argument("--version", action="version", version=version)
     parser.set_defaults(run=None)
-    check.add_to(parser.add_subparsers(title="commands", metavar="COMMAND"))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in (check, explain):
+        command.add_to(commands)
     return parser

@@ -1,4 +1,4 @@
-"""Problem documents from a CA: as JSON, and as the text of one problem's detail."""
+"""Problems from a CA: as JSON, as the text of one problem's detail, and in a pasted log."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tests.fuzz.engine import fuzz, imports
 
 with imports(__name__):
     from certbot_caa_guard import problem
+    from certbot_caa_guard.console import transcript
     from certbot_caa_guard.problem import Meaning
 
 _IDENTIFIER = "www.example.net"
@@ -16,6 +17,9 @@ _IDENTIFIER = "www.example.net"
 def TestOneInput(data: bytes) -> None:  # noqa: N802
     text = data.decode("utf-8", "replace")
     _check(problem.read({"detail": text}))
+    _check(problem.read({"detail": text, "type": "urn:ietf:params:acme:error:rateLimited"}))
+    _check(transcript.read(text))
+    _check(transcript.read(f"2026-11-21 04:18:58 {text}\n"))
     (reading,) = problem.read({"detail": text}, identifier=_IDENTIFIER)
     assert reading.identifier in {_IDENTIFIER, None}
     if not text.startswith("{"):
