@@ -25,12 +25,15 @@ _PATIENCE_WITH_OTHERS = 2.0  # seconds that another process may hold the file's 
 
 
 class Kind(enum.Enum):
-    """What happened to an identifier."""
+    """What happened to an identifier, or to a lineage."""
 
     LOOKUP_FAILED = "lookup-failed"
     CA_REFUSED = "ca-refused"
     CA_FAILED = "ca-failed"
     AUTHORIZATION_FAILED = "authorization-failed"
+    # Of a lineage, by its name:
+    ORDERED_IN_FULL = "ordered-in-full"
+    PUT_OFF = "put-off"
 
 
 class History:

@@ -1,4 +1,4 @@
-"""Which identifiers are ordered and which are held, once each has its verdict."""
+"""Which identifiers are ordered and which are held, and whether there is an order at all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from certbot_caa_guard.verdict import Verdict
-
-_HOUR = 3600.0
-_SHORTEST_GRACE = 48 * _HOUR
 
 
 class OnFail(enum.Enum):
@@ -26,8 +23,8 @@ class Split:
 
     :ivar ordered: the names to order, in the order in which they were asked for.
     :ivar held: the names to hold.
-    :ivar spared: names that would be held, but that are ordered all the same, because the
-        current certificate covers them and can wait.
+    :ivar spared: names that would be held, but must not be left out: the current certificate
+        covers them and can wait, or the user said so.
     """
 
     ordered: tuple[str, ...]
@@ -49,7 +46,7 @@ def split(
 ) -> Split:
     """Divide *wanted* by *verdicts*; a name without a verdict is ordered.
 
-    :param spare: names that the current certificate covers and that it can wait for.
+    :param spare: names that must not be left out.
     """
     failing = [name for name in wanted if name in verdicts and verdicts[name].holds]
     if on_fail is OnFail.WARN:
@@ -62,11 +59,45 @@ def split(
     )
 
 
-def default_grace(lifetime: float, renewal_window: float) -> float:
-    """For how long before its end a certificate may be renewed without a name it now covers.
+class Course(enum.Enum):
+    """What becomes of an issuance."""
 
-    :param lifetime: of the certificate, in seconds.
-    :param renewal_window: how long before its end certbot starts to renew it, in seconds.
-    :returns: a ninth of the lifetime, at least 48 hours, at most 60 % of the window.
+    ORDER = "what is not held is ordered"
+    ASK_THE_CA = "the failing names are ordered too, and the CA judges"
+    PUT_OFF = "the certificate waits for its failing names"
+    NEVER_DROP = "a name fails that the user never wants to go without"
+    NOTHING_LEFT = "every name fails"
+    STOP = "the user wants no order when a name fails"
+
+
+def course(
+    division: Split,
+    verdicts: Mapping[str, Verdict],
+    *,
+    on_fail: OnFail,
+    covered: Collection[str],
+    waited_for: Collection[str],
+    asked_lately: bool,
+) -> Course:
+    """What becomes of an issuance whose names are divided.
+
+    :param covered: the names in the current certificate.
+    :param waited_for: those that it can wait for.
+    :param asked_lately: whether the CA has judged the full order within the day.
     """
-    return min(max(lifetime / 9, _SHORTEST_GRACE), 0.6 * renewal_window)
+    if on_fail is OnFail.WARN or not division.failing:
+        return Course.ORDER
+    if on_fail is OnFail.STOP:
+        return Course.STOP
+    if not division.ordered:
+        return Course.NOTHING_LEFT
+    if not division.spared:
+        return Course.ORDER
+    # A denial is the owner's word: asking the CA would change nothing.
+    may_pass = all(
+        name in covered and verdicts[name] is not Verdict.DENIED for name in division.spared
+    )
+    if may_pass and not asked_lately:
+        return Course.ASK_THE_CA
+    waits = all(name in waited_for for name in division.spared)
+    return Course.PUT_OFF if waits else Course.NEVER_DROP

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from certbot_caa_guard.split import OnFail, Split, default_grace, split
+from certbot_caa_guard.split import Course, OnFail, Split, course, split
 from certbot_caa_guard.verdict import Verdict
-
-_HOUR = 3600.0
-_DAY = 24 * _HOUR
 
 
 @pytest.mark.parametrize(
@@ -70,19 +69,78 @@ def test_the_failing_names_are_those_held_and_those_spared() -> None:
     assert Split(("a", "b"), held=("c",), spared=("b",)).failing == ("c", "b")
 
 
+def chosen(
+    failing: dict[str, Verdict],
+    *,
+    on_fail: OnFail = OnFail.SPLIT,
+    never_drop: str = "",
+    covered: str = "abc",
+    can_wait: bool = True,
+    asked_lately: bool = False,
+) -> Course:
+    waited_for = set(covered) if can_wait else set()
+    division = split("abc", failing, on_fail=on_fail, spare=waited_for | set(never_drop))
+    return course(
+        division,
+        failing,
+        on_fail=on_fail,
+        covered=covered,
+        waited_for=waited_for,
+        asked_lately=asked_lately,
+    )
+
+
+B_BROKEN, B_DENIED = {"b": Verdict.BROKEN}, {"b": Verdict.DENIED}
+ALL_DENIED = dict.fromkeys("abc", Verdict.DENIED)
+
+
 @pytest.mark.parametrize(
-    ("lifetime", "renewal_window", "grace"),
+    ("failing", "circumstances", "expected"),
     [
-        pytest.param(90 * _DAY, 30 * _DAY, 10 * _DAY, id="a ninth of the lifetime"),
-        pytest.param(45 * _DAY, 15 * _DAY, 5 * _DAY, id="of a shorter one, too"),
-        pytest.param(17 * _DAY, 30 * _DAY, 48 * _HOUR, id="at least 48 hours"),
-        pytest.param(90 * _DAY, 10 * _DAY, 6 * _DAY, id="at most 60 % of the window"),
-        pytest.param(160 * _HOUR, 80 * _HOUR, 48 * _HOUR, id="six days, where both bounds meet"),
-        pytest.param(160 * _HOUR, 53 * _HOUR, 31.8 * _HOUR, id="the window outranks the 48 hours"),
-        pytest.param(90 * _DAY, 0.0, 0.0, id="no window, no grace"),
+        pytest.param({}, {}, Course.ORDER, id="nothing fails"),
+        pytest.param({"b": Verdict.FLAKY}, {}, Course.ORDER, id="flaky is no reason"),
+        pytest.param(B_BROKEN, {}, Course.ASK_THE_CA, id="broken: the CA judges"),
+        pytest.param(
+            B_BROKEN, {"asked_lately": True}, Course.PUT_OFF, id="broken, and judged today"
+        ),
+        pytest.param(B_DENIED, {}, Course.PUT_OFF, id="denied: nothing to ask"),
+        pytest.param(B_BROKEN | {"a": Verdict.DENIED}, {}, Course.PUT_OFF, id="broken and denied"),
+        pytest.param(ALL_DENIED, {}, Course.PUT_OFF, id="all denied, but there is time"),
+        pytest.param(B_BROKEN, {"can_wait": False}, Course.ORDER, id="no time left"),
+        pytest.param(ALL_DENIED, {"can_wait": False}, Course.NOTHING_LEFT, id="all denied"),
+        pytest.param(B_DENIED, {"covered": "ac"}, Course.ORDER, id="a new name"),
+        pytest.param(B_DENIED, {"covered": ""}, Course.ORDER, id="a first certificate"),
+        pytest.param(
+            B_DENIED, {"covered": "", "never_drop": "b"}, Course.NEVER_DROP, id="but never drop it"
+        ),
+        pytest.param(B_DENIED, {"covered": "", "never_drop": "a"}, Course.ORDER, id="another"),
+        pytest.param(
+            B_DENIED, {"never_drop": "b"}, Course.PUT_OFF, id="never drop it, and there is time"
+        ),
+        pytest.param(
+            B_DENIED, {"never_drop": "b", "can_wait": False}, Course.NEVER_DROP, id="nor at the end"
+        ),
+        pytest.param(
+            B_BROKEN,
+            {"never_drop": "b", "can_wait": False},
+            Course.ASK_THE_CA,
+            id="at the end the CA may still judge it",
+        ),
+        pytest.param(
+            B_BROKEN,
+            {"never_drop": "b", "can_wait": False, "asked_lately": True},
+            Course.NEVER_DROP,
+            id="once a day",
+        ),
+        pytest.param(
+            B_BROKEN, {"never_drop": "b", "covered": "ac"}, Course.NEVER_DROP, id="not covered"
+        ),
+        pytest.param(B_BROKEN, {"on_fail": OnFail.STOP}, Course.STOP, id="stop"),
+        pytest.param({}, {"on_fail": OnFail.STOP}, Course.ORDER, id="stop, but nothing fails"),
+        pytest.param(ALL_DENIED, {"on_fail": OnFail.WARN}, Course.ORDER, id="warn"),
     ],
 )
-def test_the_grace_fits_the_certificate(
-    lifetime: float, renewal_window: float, grace: float
+def test_the_course_follows_from_what_fails_and_what_can_wait(
+    failing: dict[str, Verdict], circumstances: dict[str, Any], expected: Course
 ) -> None:
-    assert default_grace(lifetime, renewal_window) == pytest.approx(grace)
+    assert chosen(failing, **circumstances) is expected

@@ -17,7 +17,7 @@ from typing import Any
 from certbot import errors
 from certbot.plugins import common
 
-from certbot_caa_guard import names
+from certbot_caa_guard import grace, names
 from certbot_caa_guard.resolvers import spec
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ STRINGS = (
     "caa_guard_issuer",
     "caa_guard_root_hints",
     "caa_guard_trust_anchor",
+    "caa_guard_grace",
+    "caa_guard_never_drop",
 )
 
 
@@ -110,6 +112,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     _add_asking(parser)
     _add_judging(parser)
     _add_retrying(parser)
+    _add_keeping(parser)
 
 
 def _add_switches(parser: argparse.ArgumentParser) -> None:
@@ -196,6 +199,41 @@ def _add_retrying(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_DEADLINE,
         help="How long to wait at most, in one issuance and in one run of certbot (default: 900)",
     )
+
+
+def _add_keeping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--caa-guard-grace",
+        type=_grace,
+        metavar="TIME",
+        default=None,
+        help="Renew a certificate without a name that it covers only once it has this much left "
+        "to live: 36h, 10d; 0 is at once (default: a ninth of its lifetime, at least 48 hours, "
+        "at most 60 %% of the time in which certbot renews it)",
+    )
+    parser.add_argument(
+        "--caa-guard-never-drop",
+        type=_never_drop,
+        metavar="NAME[,NAME...]",
+        default=None,
+        help="Names that are never left out: rather than that, the issuance fails (default: none)",
+    )
+
+
+def _grace(text: str) -> str:
+    try:
+        grace.parse(text)
+    except grace.GraceError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _never_drop(text: str) -> str:
+    """The names as certificates have them, so that they are found there."""
+    try:
+        return ",".join(str(names.parse(name)) for name in text.split(","))
+    except names.IdentifierError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _resolvers(text: str) -> str:

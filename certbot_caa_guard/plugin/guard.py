@@ -17,23 +17,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from certbot import crypto_util
 from certbot.display import util as display_util
 
 from certbot_caa_guard import caa
 from certbot_caa_guard.checking import LETS_ENCRYPT
-from certbot_caa_guard.history import History
+from certbot_caa_guard.history import History, Kind
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surroundings, Survey
 from certbot_caa_guard.names import Identifier, is_ip_address
+from certbot_caa_guard.plugin import endings
 from certbot_caa_guard.plugin import lineage as state
+from certbot_caa_guard.plugin.certificate import Certificate, certificate_of
 from certbot_caa_guard.plugin.display import Display
 from certbot_caa_guard.plugin.orders import CertbotOrders
 from certbot_caa_guard.plugin.stopped import Stopped
 from certbot_caa_guard.preflight import Preflight
 from certbot_caa_guard.report import text
 from certbot_caa_guard.resolvers import loader, spec
-from certbot_caa_guard.split import OnFail, default_grace
+from certbot_caa_guard.split import Course, OnFail, course
 from certbot_caa_guard.verdict import Evidence, Lasting, Verdict
 
 _LOG = logging.getLogger(__name__)
@@ -44,6 +45,9 @@ _DNS_METHODS = ("dns-01", "dns-account-01", "dns-persist-01")
 _PATIENCE_AFTER_HOOKS = 15.0
 
 _STATE_FOLDER = "caa-guard"
+
+# "Once a day", for what a timer starts that is early at times.
+_A_DAY = 20 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ class Session:
         self._wanted = list(call.names)
         self._issuance: Issuance | None = None
         self._preflight: Preflight | None = None
+        self._certificate = self._current_certificate()
+        self._never_drop = frozenset((call.config.caa_guard_never_drop or "").split(",")) - {""}
         self.certname = call.certname
 
     def close(self) -> None:
@@ -128,7 +134,6 @@ class Session:
             self._wanted = self._kept.wanted_with(call.names)
         self._issuance = self._make_issuance()
         survey = self._issuance.survey()
-        self._tell(survey)
         names = self._divide(survey)
         if not call.csr and call.lineage is None:
             self.certname = call.certname or _usual_certname(self._wanted[0])
@@ -147,12 +152,14 @@ class Session:
     def hold(self, hold: Hold) -> list[str]:
         """Leave names out after the CA refused them, and return what is left to order."""
         issuance = self.issuance
+        told = all(name in self._kept.held_names for name in hold.names)
         evidence = {name: self._evidence(name) for name in hold.names}
         self._note_held(hold.names, {}, evidence)
         names = [name for name in issuance.names if name not in hold.names]
         self._keep(names)
         issuance.without(hold.names)
-        self._display.alert(
+        say = self._display.note if told else self._display.alert
+        say(
             f"CAA guard: {text.listing(hold.names)} cannot be issued now; ordering the other "
             f"{text.count(len(names), 'name')}."
         )
@@ -170,7 +177,7 @@ class Session:
             state.remove_pending(self._pending_folder, certname)
         back = [name for name in self._kept.held_names if name in lineage.names()]
         if back:
-            self._display.note(f"CAA guard: back in the certificate: {text.listing(back)}.")
+            self._display.alert(f"CAA guard: back in the certificate: {text.listing(back)}.")
 
     def orders(self, place: Callable[[], Any], finalize: Callable[..., Any]) -> CertbotOrders:
         """certbot's orders for one CSR."""
@@ -189,7 +196,7 @@ class Session:
         config = self._config
         self._issuers = self._find_issuers()
         self._preflight = self._make_preflight() if with_preflight else None
-        history = self._resources.enter_context(
+        self._history = history = self._resources.enter_context(
             History(None if config.dry_run else self._state_folder / "history.sqlite",
                     now=time.time)
         )  # fmt: skip
@@ -199,8 +206,9 @@ class Session:
             settings=Settings(
                 on_fail=OnFail(config.caa_guard_on_fail),
                 retries=int(config.caa_guard_retries),
-                spare=self._spare(),
-                rejoining=frozenset(self._wanted) & frozenset(self._kept.held_names),
+                spare=self._waited_for | self._never_drop,
+                rejoining=frozenset(self._kept.held_names).intersection(self._wanted)
+                - self._covered,
                 may_split=self._call.may_order_anew and not self._call.csr,
             ),
             surroundings=Surroundings(
@@ -274,44 +282,56 @@ class Session:
             caa.STRICT if self._config.caa_guard_strict_rfc else caa.BOULDER,
         )
 
-    def _spare(self) -> frozenset[str]:
-        """The names that the current certificate covers and can wait for."""
-        lineage = self._call.lineage
+    def _current_certificate(self) -> Certificate | None:
+        lineage, config = self._call.lineage, self._config
         if lineage is None:
-            return frozenset()
-        begin = crypto_util.notBefore(lineage.cert)
-        end = crypto_util.notAfter(lineage.cert)
-        lifetime = (end - begin).total_seconds()
-        left = (end - datetime.datetime.now(tz=end.tzinfo)).total_seconds()
-        window = lifetime / (2 if lifetime < 10 * 86400 else 3)
-        may_wait = left > default_grace(lifetime, window)
-        return frozenset(lineage.names()) if may_wait else frozenset()
+            return None
+        return certificate_of(lineage, chosen_grace=config.caa_guard_grace, server=config.server)
+
+    @property
+    def _covered(self) -> frozenset[str]:
+        return self._certificate.names if self._certificate else frozenset()
+
+    @property
+    def _waited_for(self) -> frozenset[str]:
+        return self._certificate.names_at(_now()) if self._certificate else frozenset()
 
     def _divide(self, survey: Survey) -> list[str]:
-        division = survey.division
-        config = self._config
-        failing = division.held
-        if not failing:
-            return list(division.ordered)
-        if config.caa_guard_on_fail == OnFail.STOP.value:
-            raise Stopped(
-                f"CAA guard: stopped before the order, because {text.listing(failing)} "
-                "would fail. Mend what is said above, or leave them out with "
-                "--caa-guard-on-fail split."
-            )
-        if self._call.csr:
-            raise Stopped(
-                f"CAA guard: {text.listing(failing)} in the CSR would fail, and a CSR cannot be "
-                "split. Make one without these names, or mend what is said above."
-            )
-        if not division.ordered:
-            raise Stopped(
-                "CAA guard: nothing is left to order: every name would fail. No order was placed. "
-                "Mend what is said above and run certbot again."
-            )
-        self._ask_before_first_split(failing)
-        self._note_held(failing, survey.verdicts, survey.evidence)
+        """What to order; the user is told of it.
+
+        :raises Stopped: when nothing is to be ordered.
+        """
+        division, failing = survey.division, survey.division.failing
+        chosen = self._course(survey)
+        news = [name for name in failing if self._is_news(survey, chosen, name)]
+        self._tell(survey, chosen, news)
+        if self._call.csr and (division.held or chosen is not Course.ORDER):
+            raise Stopped(endings.of_csr(failing))
+        if chosen in endings.COURSES_WITHOUT_ORDER:
+            self._history.record(Kind.PUT_OFF, [self._key(name) for name in news])
+            raise Stopped(endings.of_course(chosen, failing, self._certificate))
+        if chosen is Course.ASK_THE_CA:
+            self._history.record(Kind.ORDERED_IN_FULL, [self._key()])
+        if division.held:
+            self._ask_before_first_split(division.held)
+            self._note_held(division.held, survey.verdicts, survey.evidence)
         return list(division.ordered)
+
+    def _course(self, survey: Survey) -> Course:
+        asked = self._history.count(Kind.ORDERED_IN_FULL, self._key(), within=_A_DAY)
+        return course(
+            survey.division,
+            survey.verdicts,
+            on_fail=OnFail(self._config.caa_guard_on_fail),
+            covered=self._covered,
+            waited_for=self._waited_for,
+            asked_lately=asked > 0,
+        )
+
+    def _key(self, name: str = "") -> str:
+        """What the history knows this lineage by, or a name of it."""
+        lineage = self._call.lineage
+        return f"{lineage.lineagename if lineage else self._pending_name} {name}".rstrip()
 
     def _ask_before_first_split(self, failing: Sequence[str]) -> None:
         if self._call.lineage is not None or self._config.noninteractive_mode:
@@ -326,17 +346,26 @@ class Session:
         if not goes_on:
             raise Stopped("CAA guard: stopped at your wish; no order was placed.")
 
-    def _tell(self, survey: Survey) -> None:
+    def _tell(self, survey: Survey, chosen: Course, news: Sequence[str]) -> None:
         if self._preflight is None:
             return
-        lines = text.survey(survey, self._issuers)
-        for line in lines:
+        for line in text.survey(survey, self._issuers, spared=endings.of_spared(chosen)):
             self._display.note(line)
-        for name in survey.division.held:
+        if not self._config.quiet:
+            return
+        for name in news:
             verdict = survey.verdicts[name]
             reason = text.reason(survey.evidence[name], verdict, self._issuers)
-            if self._config.quiet:
-                self._display.alert(text.printable(f"CAA guard: {name}: {verdict.value}: {reason}"))
+            self._display.alert(text.printable(f"CAA guard: {name}: {verdict.value}: {reason}"))
+
+    def _is_news(self, survey: Survey, chosen: Course, name: str) -> bool:
+        """Whether the user has not been told yet: nobody reads the same line twice a day."""
+        if chosen in endings.COURSES_WITHOUT_ORDER:
+            return not self._history.count(Kind.PUT_OFF, self._key(name), within=_A_DAY)
+        if name in survey.division.spared:
+            return False  # it is ordered: if that fails, the CA says why
+        known = {held.name: held.verdict for held in self._kept.held}
+        return known.get(name) != survey.verdicts[name].value
 
     def _tell_remembered(self) -> None:
         if self._held and not self._config.dry_run:
@@ -351,7 +380,7 @@ class Session:
         verdicts: Mapping[str, Verdict],
         evidence: Mapping[str, Evidence],
     ) -> None:
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = _now().strftime("%Y-%m-%dT%H:%M:%SZ")
         since = {held.name: held.since for held in self._kept.held}
         for name in names:
             known = evidence[name]
@@ -412,6 +441,10 @@ class Session:
     @property
     def _pending_name(self) -> str:
         return self.certname or self._wanted[0].removeprefix("*.")
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(time.time(), datetime.timezone.utc)
 
 
 def _owner(evidence: Evidence) -> str | None:

@@ -39,8 +39,13 @@ def listing(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def survey(surveyed: Survey, issuers: Sequence[str]) -> list[str]:
-    """The outcome of a preflight: a line that sums it up, and one for each name in trouble."""
+def survey(
+    surveyed: Survey, issuers: Sequence[str], *, spared: str = "ordered all the same"
+) -> list[str]:
+    """The outcome of a preflight: a line that sums it up, and one for each name in trouble.
+
+    :param spared: what becomes of the failing names that are not left out.
+    """
     permitted = sum(one is Verdict.PERMITTED for one in surveyed.verdicts.values())
     checked = count(len(surveyed.verdicts), "name")
     took = f"{surveyed.seconds:.1f} s"
@@ -62,8 +67,8 @@ def survey(surveyed: Survey, issuers: Sequence[str]) -> list[str]:
         )
     for name, verdict in surveyed.verdicts.items():
         if verdict is not Verdict.PERMITTED:
-            spared = name in surveyed.division.spared
-            lines.append(_line(surveyed.evidence[name], verdict, issuers, spared=spared))
+            fate = spared if name in surveyed.division.spared else ""
+            lines.append(_line(surveyed.evidence[name], verdict, issuers, fate))
     return lines
 
 
@@ -107,7 +112,7 @@ def next_step(step: Step, wait: float) -> str:
     return f"CAA guard: this may pass. {what} in {wait:.0f} s."
 
 
-def _line(evidence: Evidence, verdict: Verdict, issuers: Sequence[str], *, spared: bool) -> str:
+def _line(evidence: Evidence, verdict: Verdict, issuers: Sequence[str], fate: str) -> str:
     word = {
         Verdict.DENIED: "denied",
         Verdict.BROKEN: "broken",
@@ -115,8 +120,8 @@ def _line(evidence: Evidence, verdict: Verdict, issuers: Sequence[str], *, spare
         Verdict.UNKNOWN: "not known, ordered all the same",
         Verdict.PERMITTED: "permitted",
     }[verdict]
-    if spared:
-        word += ", ordered all the same"
+    if fate:
+        word += f", {fate}"
     return f"  {evidence.identifier}: {word}: {reason(evidence, verdict, issuers)}"
 
 

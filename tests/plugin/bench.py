@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import email.utils
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,10 +50,10 @@ def texts(names: Sequence[Any] | None) -> list[str]:
     return [str(name) for name in names or []]
 
 
-def certificate(names: Sequence[str], *, age: float = 0, days: float = DAYS) -> bytes:
-    """A certificate for *names*, *age* days old."""
+def certificate(names: Sequence[str], *, now: float, age: float = 0, days: float = DAYS) -> bytes:
+    """A certificate for *names* that is *age* days old now."""
     subject = x509.Name([])
-    start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=age)
+    start = datetime.datetime.fromtimestamp(now - age * 86400, datetime.timezone.utc)
     alternatives = [x509.DNSName(name) for name in names]
     made = (
         x509.CertificateBuilder()
@@ -120,11 +121,14 @@ class Acme:
 
     :ivar failing: for an identifier, the problem of its authorization, once.
     :ivar finalizing: for each finalization, what it raises; then all succeed.
+    :ivar days: the lifetime of its certificates.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.directory: Any = Directory([ISSUER])
         self.net = Net(clock)
+        self.days: float = DAYS
+        self._clock = clock
         self.failing: dict[str, Mapping[str, object]] = {}
         self.finalizing: list[Exception | None] = []
         self.calls: list[str] = []
@@ -161,7 +165,8 @@ class Acme:
         error = self.finalizing.pop(0) if self.finalizing else None
         if error is not None:
             raise error
-        return orderr.update(fullchain_pem=certificate(orderr.names).decode() * 2)
+        made = certificate(orderr.names, now=self._clock.now, days=self.days)
+        return orderr.update(fullchain_pem=made.decode() * 2)
 
 
 class Client:
@@ -228,6 +233,8 @@ class Bench:
     output: io.StringIO = field(default_factory=io.StringIO)
 
     def __post_init__(self) -> None:
+        # As real time was when the test started: certbot looks at a clock of its own.
+        self.clock.now = time.time()
         self.acme = Acme(self.clock)
         self.config = self.make_config()
 
@@ -269,7 +276,7 @@ class Bench:
 
     def lineage(self, name: str, names: Sequence[str], **validity: float) -> Any:
         """A lineage that is there already."""
-        pem = certificate(names, **validity)
+        pem = certificate(names, now=self.clock.now, **validity)
         return storage.RenewableCert.new_lineage(name, pem, _KEY_PEM, pem, self.config)
 
     def conf(self, name: str) -> Path:
@@ -295,6 +302,13 @@ class Bench:
                 tuple(state.Held(one, "denied", "2026-01-01T00:00:00Z", one) for one in held),
             ),
         )
+
+    def wait(self, *, hours: float) -> None:
+        """Let time pass, and a new process of certbot start."""
+        self.clock.now += hours * 3600
+        self.output.truncate(0)
+        self.acme.ordered.clear()
+        guard.PROCESS.__dict__.update(guard.Process().__dict__)
 
     @property
     def pending(self) -> Path:

@@ -39,6 +39,8 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("issuer", None),
         ("retries", 4),
         ("deadline", 900),
+        ("grace", None),
+        ("never_drop", None),
     ],
 )
 def test_a_flag_has_its_default(name: str, default: object) -> None:
@@ -56,6 +58,13 @@ def test_a_flag_has_its_default(name: str, default: object) -> None:
         (["--caa-guard-issuer", "ca.example,*.x.example"], "issuer", "ca.example,*.x.example"),
         (["--caa-guard-retries", "0"], "retries", 0),
         (["--caa-guard-deadline", "60"], "deadline", 60),
+        (["--caa-guard-grace", "36h"], "grace", "36h"),
+        (["--caa-guard-grace", "0"], "grace", "0"),
+        (
+            ["--caa-guard-never-drop", "a.net, *.B.net.,xn--p1ai"],
+            "never_drop",
+            "a.net,*.b.net,xn--p1ai",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -73,6 +82,9 @@ def test_a_flag_is_read(arguments: list[str], name: str, value: object) -> None:
         (["--caa-guard-issuer", ""], "it is empty"),
         (["--caa-guard-retries", "-1"], "'-1' is not a whole number"),
         (["--caa-guard-retries", "four"], "'four' is not a whole number, 0 or more"),
+        (["--caa-guard-grace", "10"], "'10' is not a time: write 36h, 10d or 90m, or 0 for none"),
+        (["--caa-guard-never-drop", "a.net,"], "it is empty"),
+        (["--caa-guard-never-drop", "bücher.example"], "write its A-label"),
         (["--caa-guard-deadline", "1.5"], "'1.5' is not a whole number"),
         (["--caa-guard-deadline", "٣"], "is not a whole number"),
     ],

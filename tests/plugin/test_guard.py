@@ -220,12 +220,6 @@ class TestRenewal:
         bench.issue(lineage=lineage)
         assert bench.kept("a.net").held[0].since == "2026-01-01T00:00:00Z"
 
-    def test_a_covered_name_is_not_left_out_while_it_can_wait(self, bench: Bench) -> None:
-        lineage = bench.lineage("a.net", NAMES, age=61)
-        bench.answers({"b.net": DENIED})
-        bench.issue(lineage=lineage)
-        assert bench.acme.ordered[0] == [*NAMES]
-
     def test_a_covered_name_is_left_out_at_the_end(self, bench: Bench) -> None:
         lineage = bench.lineage("a.net", NAMES, age=81)
         bench.answers({"b.net": DENIED})

@@ -1,0 +1,57 @@
+"""The certificate that a lineage has now, and until when it can wait for a name."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+from certbot import crypto_util
+
+from certbot_caa_guard import grace
+
+_UTC = datetime.timezone.utc
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What clients have of a lineage now.
+
+    :ivar names: the names in it; none where no client trusts it.
+    :ivar end: when its life ends.
+    :ivar waits_until: when it is to be renewed even without names of it that fail.
+    """
+
+    names: frozenset[str]
+    end: datetime.datetime
+    waits_until: datetime.datetime
+
+    def names_at(self, now: datetime.datetime) -> frozenset[str]:
+        """The names that it can wait for at a time."""
+        return self.names if now < self.waits_until else frozenset()
+
+
+def certificate_of(lineage: Any, *, chosen_grace: str | None, server: str) -> Certificate:
+    """The certificate that certbot's *lineage* has now.
+
+    :param chosen_grace: as the user wrote it, if at all.
+    :param server: the CA that is asked for the next one.
+    """
+    begin, end = (
+        moment.astimezone(_UTC)
+        for moment in (crypto_util.notBefore(lineage.cert), crypto_util.notAfter(lineage.cert))
+    )
+    if lineage.is_test_cert and lineage.server != server:
+        return Certificate(frozenset(), end, begin)
+    left = _grace(end - begin, lineage, chosen_grace)
+    room = end - datetime.datetime.min.replace(tzinfo=_UTC)
+    return Certificate(frozenset(lineage.names()), end, end - min(left, room))
+
+
+def _grace(
+    lifetime: datetime.timedelta, lineage: Any, chosen_grace: str | None
+) -> datetime.timedelta:
+    if chosen_grace is not None:
+        return grace.parse(chosen_grace)
+    window = grace.renewal_window(lifetime, lineage.configuration.get("renew_before_expiry"))
+    return grace.default(lifetime, window)

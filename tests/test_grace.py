@@ -1,0 +1,98 @@
+"""A certificate waits for a name for as long as it safely can."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certbot_caa_guard import grace
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("0", 0 * HOUR), ("36h", 36 * HOUR), ("10d", 10 * DAY), ("90m", 1.5 * HOUR), ("0d", 0 * DAY)],
+)
+def test_a_grace_is_a_number_and_its_unit(text: str, meant: timedelta) -> None:
+    assert grace.parse(text) == meant
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "-1d", "1.5d", "d", "1w", "1d2h", " 1d", "1D", "9999999d"]
+)
+def test_anything_else_is_refused_with_a_word_on_how_to_write_it(text: str) -> None:
+    with pytest.raises(grace.GraceError, match="write 36h, 10d or 90m"):
+        grace.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "said", "window"),
+    [
+        pytest.param(90 * DAY, None, 30 * DAY, id="a third"),
+        pytest.param(160 * HOUR, None, 80 * HOUR, id="half of a short one"),
+        pytest.param(90 * DAY, "30 days", 30 * DAY, id="as the lineage says"),
+        pytest.param(90 * DAY, "12 hours", 12 * HOUR, id="in hours"),
+        pytest.param(90 * DAY, "1.5 weeks", 10.5 * DAY, id="in weeks"),
+        pytest.param(160 * HOUR, "30 days", 160 * HOUR, id="never more than the lifetime"),
+        pytest.param(90 * DAY, "a fortnight", 30 * DAY, id="what is not understood says nothing"),
+    ],
+)
+def test_the_window_is_that_in_which_certbot_renews(
+    lifetime: timedelta, said: str | None, window: timedelta
+) -> None:
+    assert grace.renewal_window(lifetime, said) == window
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "window", "expected"),
+    [
+        pytest.param(90 * DAY, 30 * DAY, 10 * DAY, id="a ninth of the lifetime"),
+        pytest.param(45 * DAY, 15 * DAY, 5 * DAY, id="of a shorter one, too"),
+        pytest.param(17 * DAY, 30 * DAY, 48 * HOUR, id="at least 48 hours"),
+        pytest.param(90 * DAY, 10 * DAY, 6 * DAY, id="at most 60 % of the window"),
+        pytest.param(160 * HOUR, 80 * HOUR, 48 * HOUR, id="six days, where both bounds meet"),
+        pytest.param(160 * HOUR, 53 * HOUR, 31.8 * HOUR, id="the window outranks the 48 hours"),
+        pytest.param(90 * DAY, 0 * DAY, 0 * DAY, id="no window, no grace"),
+    ],
+)
+def test_the_default_fits_the_certificate(
+    lifetime: timedelta, window: timedelta, expected: timedelta
+) -> None:
+    assert grace.default(lifetime, window) == expected
+
+
+LIFETIMES = [160 * HOUR, 45 * DAY, 90 * DAY]
+# certbot before 4.1 renews 30 days before the end, whatever the lifetime.
+WINDOWS = [None, "30 days"]
+
+
+@given(
+    lifetime=st.sampled_from(LIFETIMES),
+    said=st.sampled_from(WINDOWS),
+    every=st.sampled_from([12 * HOUR, 24 * HOUR]),
+    first=st.floats(0, 1),
+    late=st.lists(st.floats(0, 24), min_size=200, max_size=200),
+)
+def test_no_certificate_expires_before_a_timer_that_is_late_has_shrunk_it(
+    lifetime: timedelta,
+    said: str | None,
+    every: timedelta,
+    first: float,
+    late: list[float],
+) -> None:
+    """The timer is due once or twice a day, and fires up to 24 hours after it was."""
+    window = grace.renewal_window(lifetime, said)
+    waits_until = lifetime - grace.default(lifetime, window)
+    runs = sorted(every * (first + number) + hours * HOUR for number, hours in enumerate(late))
+    shrunk = next(run for run in runs if run >= max(waits_until, lifetime - window))
+    assert shrunk < lifetime
+
+
+def test_there_is_time_to_wait_in_at_all() -> None:
+    for lifetime in LIFETIMES:
+        window = grace.renewal_window(lifetime)
+        assert grace.default(lifetime, window) <= window - 24 * HOUR
