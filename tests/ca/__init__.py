@@ -22,6 +22,7 @@ from .lookups import Resolver
 from .pebble import Pebble, PebbleError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import TracebackType
 
     from .problems import Problem
@@ -116,6 +117,11 @@ class CA(Conduct):
         return self._books.orders
 
     @property
+    def certificates(self) -> list[tuple[str, ...]]:
+        """The identifiers of each certificate that was issued, sorted."""
+        return self._books.certificates
+
+    @property
     def csr_hashes(self) -> list[str]:
         """The SHA-256 of the CSR (DER) of each POST to finalize, in hexadecimal."""
         return self._books.csr_hashes
@@ -139,6 +145,18 @@ class CA(Conduct):
         if problem.get("type", "").endswith(":rateLimited"):
             headers.append(("Link", '<https://letsencrypt.org/docs/rate-limits>;rel="help"'))
         self._boulder.injections.add(at, problem, headers, times)
+
+    def lose_answers(self, places: Collection[str], probability: float, *, seed: int) -> None:
+        """Break the connection instead of answering POSTs to these resources, now and then.
+
+        What was asked is done all the same. `places` are as for `inject`; none ends it.
+        """
+        self._boulder.losses.schedule(places, probability, seed)
+
+    @property
+    def lost_answers(self) -> int:
+        """How many answers were lost since `lose_answers` was called last."""
+        return self._boulder.losses.count.total()
 
     def reset(self) -> None:
         """Set the counters to zero and forget the lists."""

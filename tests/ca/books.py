@@ -37,6 +37,7 @@ class Books:
         with self._lock:
             self.spent = Spent()
             self._orders: list[tuple[str, ...]] = []
+            self._certificates: list[tuple[str, ...]] = []
             self._csr_hashes: list[str] = []
             self._lookups: list[tuple[str, str]] = []
 
@@ -49,6 +50,11 @@ class Books:
         self.add("orders")
         with self._lock:
             self._orders.append(identifiers)
+
+    def add_certificate(self, identifiers: tuple[str, ...]) -> None:
+        self.add("certificates")
+        with self._lock:
+            self._certificates.append(identifiers)
 
     def add_finalization(self, csr_hash: str) -> None:
         self.add("finalizations")
@@ -63,6 +69,11 @@ class Books:
     def orders(self) -> list[tuple[str, ...]]:
         with self._lock:
             return list(self._orders)
+
+    @property
+    def certificates(self) -> list[tuple[str, ...]]:
+        with self._lock:
+            return list(self._certificates)
 
     @property
     def csr_hashes(self) -> list[str]:

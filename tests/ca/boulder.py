@@ -18,7 +18,8 @@ from josepy.jwk import JWK
 
 from .caa import Applicant
 from .ledger import Authorization, Ledger, Order
-from .messages import Headers, Request, Response
+from .losses import Losses
+from .messages import AnswerLostError, Headers, Request, Response
 from .problems import Problem, as_stored, at_finalize, problem
 from .validation import Attempt, NotValidatedError, validate
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 1.0
 # Pebble validates in the background; its verdict is there after this, mostly.
 _VALIDATION_SECONDS = 0.05
+# As many validations at a time: a client's small web server lets few connections wait, and one
+# that finds no room is tried again by TCP only a second later.
+_VALIDATIONS = 4
 
 _PLACES = {
     "/dir": "directory",
@@ -143,6 +147,9 @@ class Boulder:
         self._http_port = http_port
         self._ledger = Ledger()
         self.injections = Injections()
+        self.losses = Losses()
+        self._own_validations = threading.Semaphore(_VALIDATIONS)
+        self._pebbles_validations = threading.Semaphore(_VALIDATIONS)
         self._handlers: dict[str, Callable[[Request], Response]] = {
             "directory": self._directory,
             "new-account": self._new_account,
@@ -154,8 +161,14 @@ class Boulder:
         }
 
     def answer(self, request: Request) -> Response:
-        """Answer one request."""
+        """Answer one request, or raise AnswerLostError once it is dealt with."""
         place = _place(request.path)
+        response = self._answer(request, place)
+        if request.method == "POST" and self.losses.take(place):
+            raise AnswerLostError
+        return response
+
+    def _answer(self, request: Request, place: str) -> Response:
         if place == "finalize":
             self._books.add_finalization(_csr_hash(request))
         canned = self.injections.take(place) if request.method == "POST" else None
@@ -261,18 +274,22 @@ class Boulder:
         try:
             authorization.error = self._check_authorization(authorization, held.account)
             if authorization.error is None:
-                response = self._pebble.send(held)
-                if response.status == 200:
-                    self._books.add("validations")
-                    threading.Event().wait(_VALIDATION_SECONDS)
-                else:
-                    authorization.error = response.document
+                authorization.error = self._pass_to_pebble(held)
         except Exception as error:  # noqa: BLE001 - told to the client; there is nobody else
             authorization.error = problem("serverInternal", 500, f"Test CA: {error!r}")
         finally:
             if authorization.error is not None:
                 self._books.add("failed_authorizations")
             authorization.settled.set()
+
+    def _pass_to_pebble(self, held: Request) -> Problem | None:
+        with self._pebbles_validations:
+            response = self._pebble.send(held)
+            if response.status != 200:
+                return response.document
+            self._books.add("validations")
+            threading.Event().wait(_VALIDATION_SECONDS)
+        return None
 
     def _check_authorization(self, authorization: Authorization, account: str) -> Problem | None:
         canned = self.injections.take("validation")
@@ -286,7 +303,8 @@ class Boulder:
             thumbprint=self._ledger.thumbprints.get(account, ""),
         )
         try:
-            authorization.validation_record = validate(self._resolver, self._http_port, attempt)
+            with self._own_validations:
+                authorization.validation_record = validate(self._resolver, self._http_port, attempt)
         except NotValidatedError as refusal:
             return refusal.error
         if not self._conduct.check_at_authorization:
@@ -340,7 +358,7 @@ class Boulder:
         response = self._pebble.send(request)
         if response.status == 200:
             order.accepted = True
-            self._books.add("certificates")
+            self._books.add_certificate(order.identifiers)
             response.document = order.show(response.document)
             self._pace(response, response.document["status"])
         return response

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from .messages import Request, Response
+from .messages import AnswerLostError, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,9 @@ class _Handler(BaseHTTPRequestHandler):
         )
         try:
             response = self.server.answer(request)
+        except AnswerLostError:
+            self._break_connection()
+            return
         except OSError as error:
             response = Response(502, [("Content-Type", "text/plain")], repr(error).encode())
         self.send_response(response.status)
@@ -43,6 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
+
+    def _break_connection(self) -> None:
+        """End it with a reset (RFC 9293 section 3.10.7), not with TLS's or TCP's good-bye."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     do_GET = do_HEAD = do_POST = _serve  # noqa: N815 - http.server's names
 

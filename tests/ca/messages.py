@@ -62,6 +62,10 @@ class Request:
         return str(self.protected.get("kid", ""))
 
 
+class AnswerLostError(Exception):
+    """What was asked is done, but the client must not learn of it: its connection breaks."""
+
+
 @dataclass
 class Response:
     """What a client gets."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import acme.messages
 import pytest
+import requests
 from cryptography import x509
 
 from tests.ca import CA, Mode, PebbleError, Spent
@@ -514,3 +515,13 @@ def test_without_pebble_the_package_is_named(
     ca = CA(tmp_path, address="127.0.0.1", web="127.0.0.1", resolver="127.0.0.1")
     with pytest.raises(PebbleError, match="apt-get install"), ca:
         pass
+
+
+def test_a_lost_answer_is_lost_on_the_way_back_only(ca: CA, client: Client) -> None:
+    ca.lose_answers(["new-order"], 1.0, seed=1)
+    with pytest.raises(requests.ConnectionError):
+        client.order("good.net")
+    assert (ca.spent.orders, ca.lost_answers) == (1, 1)
+    ca.lose_answers([], 0.0, seed=1)
+    client.order("good.net")
+    assert ca.lost_answers == 0

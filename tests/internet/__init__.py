@@ -207,6 +207,15 @@ class Internet:
         """Empty the resolvers' caches, instead of waiting 5 s for them to forget a SERVFAIL."""
         for resolver in self.resolvers:
             resolver.forget()
+        self._end_lookups()
+
+    def expire(self) -> None:
+        """The same in the middle of things: questions that are being worked on go on."""
+        for resolver in self.resolvers:
+            resolver.expire()
+        self._end_lookups()
+
+    def _end_lookups(self) -> None:
         self.tlds.end_lookups()
         self.servers.end_lookups()
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar, cast
 
 import dns.name
@@ -99,6 +99,8 @@ class FaultyServer:
         times: int | None = None,
         lookups: float | None = None,
         probability: float | None = None,
+        seed: int | None = None,
+        when: Callable[[], bool] | None = None,
         source: str | None = None,
         transport: Transport | None = None,
         edns: bool | None = None,
@@ -122,6 +124,10 @@ class FaultyServer:
 
         `probability` is decided by the server's own dice (`seed`) at each question, or once
         for each lookup if `lookups` is given; ``lookups=math.inf`` sets no limit.
+
+        With a `seed` the rule has dice of its own, which nobody else's questions turn.
+
+        `when` is asked at each question that meets the conditions: it may look at a clock.
         """
         condition = Condition(
             None if owner is None else dns.name.from_text(owner),
@@ -132,7 +138,10 @@ class FaultyServer:
             edns,
             mixed_case,
         )
-        rule = Rule(action, condition, times, lookups, probability, _forget=self._remove)
+        dice = None if seed is None else random.Random(seed)
+        rule = Rule(
+            action, condition, times, lookups, probability, when, dice, _forget=self._remove
+        )
         with self._lock:
             self._rules.append(rule)
         return rule

@@ -53,6 +53,8 @@ class Rule:
     times: int | None = None
     lookups: float | None = None
     probability: float | None = None
+    when: Callable[[], bool] | None = None
+    dice: random.Random | None = None
     hits: int = 0
     lookups_hit: int = 0
     _forget: Callable[[Rule], None] = field(default=lambda _: None, repr=False)
@@ -70,8 +72,9 @@ class Rule:
         """Decide, once for each question that the server gets, whether the rule applies."""
         if self.times is not None and self.hits >= self.times:
             return False
-        if not self.condition.holds(question):
+        if not self.condition.holds(question) or not (self.when is None or self.when()):
             return False
+        dice = self.dice or dice
         claimed = self._throw(dice) if self.lookups is None else self._burst(question, now, dice)
         self.hits += claimed
         return claimed

@@ -303,6 +303,21 @@ class TestRules:
             assert len({rule.claims(question(), now + i / 10, dice) for i in range(5)}) == 1
         assert 30 < rule.lookups_hit < 70
 
+    def test_a_rule_with_dice_of_its_own_does_not_mind_what_others_throw(self) -> None:
+        def claims(others: int) -> list[bool]:
+            rule = Rule(servfail, Condition(), probability=0.5, dice=random.Random(7))
+            return [rule.claims(question(), 0, random.Random(others)) for _ in range(20)]
+
+        assert claims(1) == claims(2)
+        assert len(set(claims(1))) == 2
+
+    def test_a_rule_applies_only_when_it_shall(self) -> None:
+        now = 0.0
+        rule = Rule(servfail, Condition(), when=lambda: now < 60)
+        assert rule.claims(question(), now, random.Random())
+        now = 60.0
+        assert not rule.claims(question(), now, random.Random())
+
     def test_rules_used_up_step_aside(self, tmp_path: Path) -> None:
         with Internet(tmp_path, ZONES) as internet:
             for action in (pass_on, servfail, refused):

@@ -132,7 +132,15 @@ class Unbound:
 
         Tests that look up a name again after a failure call this instead of waiting.
         """
-        for command in ("flush_zone .", "flush_infra all", "flush_requestlist"):
+        self.expire()
+        self._order("flush_requestlist")
+
+    def expire(self) -> None:
+        """The same, but questions that are being worked on go on."""
+        self._order("flush_zone .", "flush_infra all")
+
+    def _order(self, *commands: str) -> None:
+        for command in commands:
             said = self.command(command)
             if not said.startswith("ok"):
                 raise RuntimeError(f"unbound at {self.address}: {command}: {said.strip()}")
