@@ -24,6 +24,7 @@ from benchmarks.results import Result
 
 PARTS = {
     "e": "benchmarks.start",
+    "s": "benchmarks.simulation",
 }
 
 
