@@ -25,7 +25,7 @@ from certbot_caa_guard.history import History, Kind
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surroundings, Survey
 from certbot_caa_guard.names import Identifier, is_ip_address
-from certbot_caa_guard.plugin import endings
+from certbot_caa_guard.plugin import endings, kept
 from certbot_caa_guard.plugin import lineage as state
 from certbot_caa_guard.plugin.certificate import Certificate, certificate_of
 from certbot_caa_guard.plugin.display import Display
@@ -43,8 +43,6 @@ _DNS_METHODS = ("dns-01", "dns-account-01", "dns-persist-01")
 
 # Once a pre-hook has run a web server may be down: then nobody waits for long.
 _PATIENCE_AFTER_HOOKS = 15.0
-
-_STATE_FOLDER = "caa-guard"
 
 # "Once a day", for what a timer starts that is early at times.
 _A_DAY = 20 * 3600.0
@@ -173,11 +171,20 @@ class Session:
         held = tuple(one for name, one in self._held.items() if name not in lineage.names())
         names = state.Names(tuple(self._wanted), held)
         state.write(Path(lineage.configfile.filename), names)
-        for certname in {self._pending_name, lineage.lineagename}:
-            state.remove_pending(self._pending_folder, certname)
+        for certname in {self._pending_name, *kept.pending_names(lineage.lineagename)}:
+            state.remove_pending(kept.pending_folder(self._config), certname)
         back = [name for name in self._kept.held_names if name in lineage.names()]
         if back:
             self._display.alert(f"CAA guard: back in the certificate: {text.listing(back)}.")
+
+    def failed(self) -> None:
+        """Forget what was pending for a first certificate that has not come about.
+
+        Where there is one after all, and only a later step failed, what is pending stays.
+        """
+        conf = Path(self._config.renewal_configs_dir, f"{self._pending_name}.conf")
+        if self._call.lineage is None and not self._config.dry_run and not conf.exists():
+            state.remove_pending(kept.pending_folder(self._config), self._pending_name)
 
     def orders(self, place: Callable[[], Any], finalize: Callable[..., Any]) -> CertbotOrders:
         """certbot's orders for one CSR."""
@@ -197,7 +204,7 @@ class Session:
         self._issuers = self._find_issuers()
         self._preflight = self._make_preflight() if with_preflight else None
         self._history = history = self._resources.enter_context(
-            History(None if config.dry_run else self._state_folder / "history.sqlite",
+            History(None if config.dry_run else kept.state_folder(config) / "history.sqlite",
                     now=time.time)
         )  # fmt: skip
         return Issuance(
@@ -402,16 +409,13 @@ class Session:
         if lineage is not None:
             state.write(Path(lineage.configfile.filename), names)
         else:
-            state.write_pending(self._pending_folder, self._pending_name, names, ordered)
+            state.write_pending(
+                kept.pending_folder(self._config), self._pending_name, names, ordered
+            )
 
     def _read_state(self) -> state.Names:
         lineage = self._call.lineage
-        if lineage is None:
-            return state.Names()
-        kept = state.read(lineage.configfile.get(state.SECTION))
-        if kept.held or self._config.dry_run:
-            return kept
-        return state.read_pending(self._pending_folder, lineage.lineagename, lineage.names())
+        return kept.kept_of(lineage, self._config) if lineage is not None else state.Names()
 
     def _hooks_will_run(self) -> bool:
         config = self._config
@@ -429,14 +433,6 @@ class Session:
         except Exception:  # noqa: BLE001 - whatever it is, the time is then not known
             _LOG.debug("The CAA guard could not learn the CA's time", exc_info=True)
             return None
-
-    @property
-    def _state_folder(self) -> Path:
-        return Path(self._config.config_dir) / _STATE_FOLDER
-
-    @property
-    def _pending_folder(self) -> Path:
-        return self._state_folder / "pending"
 
     @property
     def _pending_name(self) -> str:

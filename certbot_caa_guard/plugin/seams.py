@@ -25,6 +25,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -148,7 +149,11 @@ def _around_get_and_save_cert(original: Callable[..., Any], *args: Any, **kwargs
             requested = names
         bound.arguments[list(bound.arguments)[2]] = requested
         bound.arguments["certname"] = session.certname
-        result = original(*bound.args, **bound.kwargs)
+        try:
+            result = original(*bound.args, **bound.kwargs)
+        except Exception:
+            safely(session.failed, None)
+            raise
         safely(lambda: session.done(result), None)
         return result
 
@@ -193,15 +198,18 @@ def _around_find_cert(original: Callable[..., Any], config: Any, names: Any, cer
     if not _is_on(config) or not names or config.duplicate:
         return original(config, names, certname)
     lineage = safely(lambda: _lineage_wanting(config, names, certname), None)
-    if lineage is None:
-        return original(config, names, certname)
-    in_certificate = safely(lambda: _as_certbot_names(lineage.names(), names), None)
+    in_certificate = (
+        safely(lambda: _as_certbot_names(lineage.names(), names), None) if lineage else None
+    )
     if in_certificate is None:
-        return original(config, names, certname)
+        should_get, found = original(config, names, certname)
+        if found is not None:
+            safely(lambda: _let_go(config, names, found), None)
+        return should_get, found
     should_get, found = original(config, in_certificate, certname)
     if not should_get:
         missing = sorted({str(name) for name in names} - set(lineage.names()))
-        safely(lambda: _tell_of_held(config, missing), None)
+        safely(lambda: _tell_of_held(config, lineage.lineagename, missing), None)
         names[:] = in_certificate
     return should_get, found
 
@@ -236,12 +244,13 @@ def _prepare(
     from certbot_caa_guard.plugin.guard import CertbotCall, Session
 
     _warn_of_missing_seams()
-    asked = names is not None
+    known = names if names is not None else lineage.names()
+    asked = names is not None and (lineage is None or _named_by_user(config))
     with ExitStack() as stack:
         session = Session(
             CertbotCall(
                 config=config,
-                names=tuple(str(name) for name in (names if asked else lineage.names())),
+                names=tuple(str(name) for name in known),
                 certname=certname,
                 lineage=lineage,
                 acme=le_client.acme,
@@ -254,7 +263,7 @@ def _prepare(
         )
         stack.callback(safely, session.close, None)
         ordered = session.begin() if preflight else session.begin_for_retries()
-        certbot_names = _as_certbot_names(ordered, names if asked else [])
+        certbot_names = _as_certbot_names(ordered, names or [])
         attached = _Attached(le_client, session)
         stack.callback(safely, attached.detach, None)
         attached.attach()
@@ -423,29 +432,67 @@ def _warn_of_missing_seams() -> None:
 
 
 def _lineage_wanting(config: Any, names: Any, certname: str | None) -> Any:
-    """The lineage that wants just these names, and holds some of them."""
-    from certbot_caa_guard.plugin import lineage as state
+    """The lineage that wants just these names, and holds some of them.
 
-    wanted = {str(name) for name in names}
-    for conf in storage.renewal_conf_files(config):
+    One whose certificate has them all comes first: that is certbot's own choice.
+    """
+    from certbot_caa_guard.plugin import kept
+
+    asked = {str(name) for name in names}
+    confs = [
+        conf
+        for conf in map(Path, storage.renewal_conf_files(config))
+        if certname in (None, conf.stem)
+    ]
+    wanting = None
+    for conf in confs:
         try:
-            candidate = storage.RenewableCert(conf, config)
-            kept = state.read(candidate.configfile.get(state.SECTION))
+            if kept.may_hold(conf, config):
+                candidate = storage.RenewableCert(str(conf), config)
+                if kept.wants_just(candidate, config, asked):
+                    wanting = candidate
         except Exception:  # noqa: BLE001 - one odd file is no reason to pass over the others
             _LOG.debug("The CAA guard cannot read %s", conf, exc_info=True)
-            continue
-        if kept.held and set(kept.wanted) == wanted and certname in (None, candidate.lineagename):
-            return candidate
-    return None
+    if wanting is None or any(_has_just(conf, config, asked) for conf in confs):
+        return None
+    return wanting
 
 
-def _tell_of_held(config: Any, missing: Sequence[str]) -> None:
+def _has_just(conf: Path, config: Any, names: set[str]) -> bool:
+    try:
+        return set(storage.RenewableCert(str(conf), config).names()) == names
+    except Exception:  # noqa: BLE001 - nor is it here
+        return False
+
+
+def _let_go(config: Any, names: Any, lineage: Any) -> None:
+    """Forget what a person no longer names."""
+    if config.dry_run or not _named_by_user(config):
+        return
+    from certbot_caa_guard.plugin import kept
+    from certbot_caa_guard.plugin.display import Display
+    from certbot_caa_guard.report import text
+
+    gone = kept.let_go(lineage, config, {str(name) for name in names})
+    if gone:
+        Display(quiet=bool(config.quiet)).note(
+            f"CAA guard: {text.listing(gone)} was held for this certificate, and is forgotten "
+            "now, since you ask for the certificate without it."
+        )
+
+
+def _named_by_user(config: Any) -> bool:
+    """Whether a person named the identifiers: for --cert-name alone, certbot looks them up."""
+    return bool(config.domains or getattr(config, "ip_addresses", None)) or not config.certname
+
+
+def _tell_of_held(config: Any, lineagename: str, missing: Sequence[str]) -> None:
     from certbot_caa_guard.plugin.display import Display
     from certbot_caa_guard.report import text
 
     Display(quiet=bool(config.quiet)).note(
         f"CAA guard: still held: {text.listing(missing)}. Nothing else is due. To try again now: "
-        "certbot renew --force-renewal --cert-name NAME"
+        f"certbot renew --force-renewal --cert-name {lineagename}"
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from acme import errors as acme_errors
 from acme import messages
 from certbot import errors
+from certbot._internal import main
 
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.plugin import guard
@@ -124,6 +125,25 @@ class TestFirstIssuance:
         bench.issue("a.net", "a.b.c.net")
         assert bench.kept("a.net").held[0].owner == "b.c.net"
 
+    def test_nothing_stays_pending_when_it_fails(self, bench: Bench) -> None:
+        bench.answers({"b.net": DENIED})
+        bench.acme.finalizing.append(error(rate_limited()))
+        with pytest.raises(messages.Error):
+            bench.issue(*NAMES)
+        assert list(bench.pending.iterdir()) == []
+
+    def test_what_is_pending_stays_when_only_a_later_step_fails(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_arguments: object) -> None:
+            raise errors.HookCommandNotFound
+
+        monkeypatch.setattr(main.hooks, "deploy_hook", fail)
+        bench.answers({"b.net": DENIED})
+        with pytest.raises(errors.HookCommandNotFound):
+            bench.issue(*NAMES)
+        assert [path.name for path in bench.pending.iterdir()] == ["a.net.json"]
+
     def test_an_ip_address_passes(self, bench: Bench) -> None:
         names = ["a.net", "192.0.2.7"]
         bench.acme.finalizing.append(error(rate_limited()))
@@ -133,8 +153,6 @@ class TestFirstIssuance:
 
 
 def guard_call(bench: Bench, names: list[Any]) -> Any:
-    from certbot._internal import main
-
     return main._get_and_save_cert(bench.client, bench.config, names, None, None)
 
 
@@ -239,6 +257,24 @@ class TestRenewal:
         bench.acme.before_order = lambda: seen.append(held(bench))
         bench.issue(lineage=lineage)
         assert seen == [["b.net"]]
+
+    def test_a_renewal_by_the_name_of_the_lineage_is_for_all_wanted_names(
+        self, bench: Bench
+    ) -> None:
+        """``certonly --cert-name a.net``: certbot looks the names up in the certificate."""
+        lineage = self.with_held(bench)
+        bench.config.certname = "a.net"
+        names = certbot_names(REST)
+        issued = main._get_and_save_cert(bench.client, bench.config, names, "a.net", lineage)
+        assert sorted(issued.names()) == sorted(texts(names)) == [*NAMES]
+
+    def test_a_name_that_came_back_while_the_guard_was_off_is_held_no_more(
+        self, bench: Bench
+    ) -> None:
+        bench.lineage("a.net", NAMES, age=85)
+        bench.hold("a.net", "b.net")
+        assert bench.issue(lineage=bench.reload("a.net")).names() == [*NAMES]
+        assert held(bench) == []
 
     def test_names_that_the_user_asks_for_replace_the_wanted_ones(self, bench: Bench) -> None:
         lineage = self.with_held(bench)
@@ -654,8 +690,6 @@ class TestSubset:
 
 
 def issue_by(client: Any, bench: Bench) -> Any:
-    from certbot._internal import main
-
     return main._get_and_save_cert(client, bench.config, certbot_names(NAMES), None, None)
 
 

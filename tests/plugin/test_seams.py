@@ -12,6 +12,7 @@ from acme import messages
 from certbot._internal import client, main, renewal, storage
 
 from certbot_caa_guard.plugin import flags, guard, seams
+from certbot_caa_guard.plugin import lineage as state
 from certbot_caa_guard.plugin.stopped import Stopped
 from tests.fakes import at_authorization, at_finalize, denial, failed_lookup, issue, rate_limited
 from tests.plugin.bench import Bench, certbot_names, texts
@@ -514,9 +515,60 @@ class TestAskedAgain:
         self, find: Callable[..., Any], held: Bench
     ) -> None:
         held.conf("0").write_text("not = all\n")
+        held.conf("00").write_text("[caa_guard]\n")
         held.lineage("1", ["x.net"])
         held.conf("1").write_text(held.conf("1").read_text() + "[caa_guard]\nformat = 7\n")
         assert find(*NAMES)[0] is False
+
+    def test_a_lineage_with_all_the_names_comes_first(
+        self, find: Callable[..., Any], held: Bench
+    ) -> None:
+        held.lineage("z.net", NAMES, age=1)
+        assert find(*NAMES)[1].lineagename == "z.net"
+
+    def test_names_that_are_still_pending_count(
+        self, find: Callable[..., Any], held: Bench
+    ) -> None:
+        """The first issuance was killed after its certificate; certbot had numbered the lineage."""
+        held.conf("a.net").unlink()
+        held.lineage("b.net-0001", REST, age=1)
+        one = state.Held("b.net", "denied", "2026-01-01T00:00:00Z", "b.net")
+        state.write_pending(held.pending, "b.net", state.Names(NAMES, (one,)), REST)
+        should_get, lineage, _ = find(*NAMES)
+        assert (should_get, lineage.lineagename) == (False, "b.net-0001")
+
+    def test_a_renewal_that_nobody_named_names_for_lets_nothing_go(
+        self, find: Callable[..., Any], held: Bench
+    ) -> None:
+        """For ``--cert-name`` alone, certbot looks the names up in the certificate."""
+        held.config.certname = "a.net"
+        find(*REST, certname="a.net")
+        assert held.kept("a.net").held_names == ("b.net",)
+
+    @pytest.mark.parametrize("certname", [None, "a.net"])
+    def test_the_names_of_the_certificate_alone_let_the_held_ones_go(
+        self, find: Callable[..., Any], held: Bench, certname: str | None
+    ) -> None:
+        held.config.certname = certname
+        held.config.domains = certbot_names(REST)
+        assert find(*REST, certname=certname)[0] is False
+        assert held.kept("a.net").held_names == ()
+        assert "b.net was held for this certificate, and is forgotten" in held.said
+
+    def test_of_several_held_names_those_that_are_named_stay(
+        self, find: Callable[..., Any], held: Bench
+    ) -> None:
+        held.config.domains = certbot_names([*NAMES])
+        held.config.expand = True
+        held.hold("a.net", "b.net", "d.net")
+        assert find(*NAMES)[0] is True
+        assert held.kept("a.net").held_names == ("b.net",)
+
+    def test_a_rehearsal_lets_nothing_go(self, find: Callable[..., Any], held: Bench) -> None:
+        held.config.dry_run = True
+        held.config.domains = certbot_names(REST)
+        find(*REST)
+        assert held.kept("a.net").held_names == ("b.net",)
 
     def test_a_fault_of_the_guard_leaves_it_to_certbot(
         self,
