@@ -23,6 +23,10 @@ from pathlib import Path
 from benchmarks.results import Result
 
 PARTS = {
+    "a": "benchmarks.throughput",
+    "b": "benchmarks.preflight",
+    "c": "benchmarks.questions",
+    "d": "benchmarks.memory",
     "e": "benchmarks.start",
     "s": "benchmarks.simulation",
 }

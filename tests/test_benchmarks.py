@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 import benchmarks
-from benchmarks import __main__, machine, record, start
+from benchmarks import (
+    __main__,
+    climbing,
+    machine,
+    memory,
+    preflight,
+    questions,
+    record,
+    servers,
+    start,
+    throughput,
+)
+from benchmarks.command import Checked
 from benchmarks.results import Goal, Result, number, table
 
 
@@ -110,3 +124,106 @@ def test_the_time_that_is_added_is_the_difference_of_the_least() -> None:
     result = start.summary(times, "5.8.0")
     assert result.rows[1] == ("with it, flag off", "104.0", "+4.0", "111.0", "+1.0")
     assert [goal.met for goal in result.goals] == [False]
+
+
+class TestThroughput:
+    def test_the_goals_are_ratios_to_the_best_of_each(self) -> None:
+        best = {
+            "certbot-caa-guard check": throughput.Run(1.0, 20_000, 40_000),
+            "open-mpic-core, 20 at once": throughput.Run(40.0, 20_000, 60_000),
+            "open-mpic-core, 100 at once": throughput.Run(25.0, 20_000, 60_000),
+            "dnsperf": throughput.Run(0.5, 0, 40_000),
+        }
+        result = throughput.summary(best, 20_000, {"open-mpic-core": "6.5.0"})
+        measured = [(goal.measured, goal.met) for goal in result.goals]
+        assert measured == [("25 times", False), ("50 %", True)]
+        assert result.rows[2][:4] == (
+            "open-mpic-core, 100 at once 6.5.0", "25.00", "800", "1.0",
+        )  # fmt: skip
+
+    def test_dnsperfs_own_count_is_read(self) -> None:
+        said = "Run time (s):         0.097\n  Queries per second:   103193.647720\n"
+        assert throughput.queries_per_second(said) == pytest.approx(103_193.6, abs=0.1)
+        with pytest.raises(ValueError, match="did not say"):
+            throughput.queries_per_second("Error: cannot connect")
+
+
+class TestClimbing:
+    def test_ends_at_the_closest_parent_with_records_and_asks_about_each_owner_once(self) -> None:
+        asked: list[str] = []
+
+        def ask(owners: Sequence[str]) -> set[str]:
+            asked.extend(owners)
+            return set(owners) & {"example.net", "a.b.example.org"}
+
+        names = ["www.example.net", "example.net", "a.b.example.org", "b.example.org"]
+        found, number = climbing.climb(names, ask)
+        assert found == {
+            "www.example.net": "example.net",
+            "example.net": "example.net",
+            "a.b.example.org": "a.b.example.org",
+            "b.example.org": None,
+        }
+        assert len(asked) == len(set(asked)) == number
+        assert "net" not in asked
+        assert "org" in asked
+
+    def test_owners_with_records_are_read_from_dig(self) -> None:
+        said = (
+            ";example.net.\t\t\tIN\tCAA\n"
+            'example.net.\t\t60\tIN\tCAA\t0 issue "ca.example"\n'
+            ";net.\t\t\tIN\tCAA\n"
+        )
+        assert climbing.read_dig(said) == {"example.net"}
+
+    def test_owners_with_records_are_read_from_adnshost(self) -> None:
+        said = (
+            '0 1 ok 0 ok example.net $ "OK"\n'
+            "example.net TYPE257 \\# 22 00056973 7375656c\n"
+            '1 0 permfail 301 nodata example.org $ "No such data"\n'
+        )
+        assert climbing.read_adnshost(said) == {"example.net"}
+
+
+class TestServers:
+    def test_there_are_as_many_names_as_wanted_and_none_twice(self) -> None:
+        names = servers.names(20_000, 5000)
+        assert len(names) == len(set(names)) == 20_000
+        assert len(servers.names(100, 50)) == 100
+
+    def test_owners_are_names_and_all_their_parents(self) -> None:
+        assert servers.owners(["a.b.net", "*.b.net", "c.org"]) == [
+            "a.b.net", "b.net", "net", "c.org", "org",
+        ]  # fmt: skip
+
+    def test_a_certificate_has_100_names_of_3_to_5_labels(self) -> None:
+        names = servers.certificate()
+        assert len(set(names)) == 100
+        assert {len(name.split(".")) for name in names} == {3, 4, 5}
+
+    def test_numbers_are_read_from_what_unbound_says(self) -> None:
+        said = "total.num.queries=12\nnum.query.type.other=7\ntime.up=1.5\n"
+        assert servers.statistic(said, "num.query.type.other") == 7
+        assert servers.statistic(said, "time.up") == 1
+        assert servers.statistic(said, "num.query.type.A") == 0
+
+
+def test_growth_is_what_a_name_more_costs() -> None:
+    taken = {
+        1_000: Checked(0.1, 30_000_000, 1_000),
+        10_000: Checked(0.5, 40_000_000, 10_000),
+        100_000: Checked(4.0, 121_000_000, 100_000),
+    }
+    goals = memory.summary(taken).goals
+    assert [(goal.measured, goal.met) for goal in goals] == [("121 MB", False), ("900 bytes", True)]
+
+
+def test_the_preflight_has_three_round_trips_and_150_ms() -> None:
+    result = preflight.summary({0.02: [0.2, 0.211, 0.3], 0.1: [0.4]}, 155)
+    assert [goal.met for goal in result.goals] == [False, True]
+    assert result.rows[1][4] == "450"
+
+
+def test_the_worst_kind_of_names_counts() -> None:
+    result = questions.summary({"a": (10, 12, 12), "b": (10, 10, 11)})
+    assert [(goal.measured, goal.met) for goal in result.goals] == [("1.1 per owner", False)]
