@@ -55,17 +55,21 @@ class World:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def certbot(self) -> SimulatedCertbot:
+    def certbot(self, version: str | None = None) -> SimulatedCertbot:
         """A certbot with folders of its own, and the account of the first one."""
-        folder = self.folder / f"certbot-{next(self._numbers)}"
-        certbot = SimulatedCertbot(
-            self._version, folder, self.ca, self.internet, self._clock_server.environment
-        )
+        certbot = self.certbot_in(self.folder / f"certbot-{next(self._numbers)}", version)
         accounts = self.folder / "accounts"
         if not accounts.exists():
             self._register(accounts)
         shutil.copytree(accounts, certbot.config / "accounts", symlinks=True)
         return certbot
+
+    def certbot_in(self, folder: Path, version: str | None = None) -> SimulatedCertbot:
+        """A certbot with its folders there, as they are."""
+        environment = self._clock_server.environment
+        return SimulatedCertbot(
+            version or self._version, folder, self.ca, self.internet, environment
+        )
 
     def begin_again(self) -> None:
         """Forget what was: no faults, no counts, the clock at zero."""
@@ -81,10 +85,7 @@ class World:
         return lambda: self.clock.now() < seconds
 
     def _register(self, accounts: Path) -> None:
-        folder = self.folder / "registration"
-        certbot = SimulatedCertbot(
-            self._version, folder, self.ca, self.internet, self._clock_server.environment
-        )
+        certbot = self.certbot_in(self.folder / "registration")
         run = certbot.run(
             "register", "--agree-tos", "-m", "admin@example.net", "--no-eff-email",
             "--server", self.ca.directory_url,
