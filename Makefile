@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 RUNS ?= 10000000
 PARTS ?=
-.PHONY: help setup demo test lint fuzz bench clean
+KILLS ?= 200
+.PHONY: help setup demo test lint fuzz kill bench clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ lint: setup  ## Check style and types
 
 fuzz: setup  ## Fuzz all that reads text from outside, RUNS=10000000 inputs each
 	@RUNS=$(RUNS) tools/fuzz
+
+kill: setup  ## Kill certbot KILLS=200 times, and see that nothing is lost
+	@tools/as-root-on-loopback .venv/bin/python -m tests.simulation.kill $(KILLS)
 
 bench: setup  ## Measure, and write docs/benchmarks.md; PARTS='a c' for some of it
 	@tools/setup-bench

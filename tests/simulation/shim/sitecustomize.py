@@ -2,11 +2,13 @@
 
 SIMULATED_CLOCK is the socket of `tests.simulation.clock.ClockServer`.  EVENTS_OF is a folder and
 EVENTS_LOG a file to which each event is appended: what is about to be changed in the folder, each
-HTTP request about to be sent and each answer that has come.  At the KILL_ATth event the process
-kills itself.  None of it is handed on to child processes.
+HTTP request about to be sent and each answer that has come.  At the KILL_ATth event, or KILL_AFTER
+seconds, the process kills itself.  COPIES is a folder that gets a copy of the other before each
+event.  None of it is handed on to child processes.
 """
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -56,61 +58,90 @@ CHANGES = {
 }
 
 
-def watch(folder, log_path, kill_at):
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    fsync = os.fsync
-    seen = 0
+class Events:
+    def __init__(self, log, kill_at, folder, copies):
+        self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.kill_at, self.folder, self.copies = kill_at, folder, copies
+        self.seen = 0
+        self.copying = False
 
-    def happen(what):
-        nonlocal seen
-        seen += 1
-        os.write(log, f"{what}\n".encode())
-        if seen == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def happen(self, what):
+        if self.copying:
+            return
+        self.seen += 1
+        os.write(self.log, f"{what}\n".encode())
+        if self.seen == self.kill_at:
+            die()
+        if self.copies:
+            self.copying = True
+            shutil.copytree(self.folder, f"{self.copies}/{self.seen}", symlinks=True)
+            self.copying = False
 
-    def inside(path):
-        return isinstance(path, str | os.PathLike) and os.fspath(path).startswith(folder)
+    def change(self, what, paths):
+        inside = [str(path) for path in paths if str(path).startswith(self.folder)]
+        if inside:
+            self.happen(f"{what} {' '.join(inside)}")
 
+
+def watch(events):
     def hook(event, arguments):
-        if event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            paths = [arguments[0]]
-        elif event in CHANGES:
-            paths = arguments
+        if event in CHANGES:
+            events.change(event, arguments)
+        elif event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            events.change(event, arguments[:1])
         elif event == "http.client.send":
-            happen(f"request {bytes(arguments[1]).split(b' HTTP')[0][:80]!r}")
-            return
-        else:
-            return
-        paths = [os.fspath(path) for path in paths if inside(path)]
-        if paths:
-            happen(f"{event} {' '.join(paths)}")
+            line = bytes(arguments[1]).partition(b" HTTP/")[0]
+            events.happen(f"request {line[:80]!r}")
 
-    def observed_fsync(descriptor):
-        happen("fsync")
-        fsync(descriptor)
-        happen("fsync done")
-
-    os.fsync = observed_fsync
     sys.addaudithook(hook)
-    watch_answers(happen)
+    watch_fsync(events)
+    watch_answers(events)
 
 
-def watch_answers(happen):
+def watch_fsync(events):
+    fsync = os.fsync
+
+    def observed(descriptor):
+        events.happen("fsync")
+        fsync(descriptor)
+        events.happen("fsync done")
+
+    os.fsync = observed
+
+
+def watch_answers(events):
     import http.client
 
     get = http.client.HTTPConnection.getresponse
 
-    def getresponse(self):
+    def observed(self):
         answer = get(self)
-        happen(f"answer {answer.status}")
+        events.happen(f"answer {answer.status}")
         return answer
 
-    http.client.HTTPConnection.getresponse = getresponse
+    http.client.HTTPConnection.getresponse = observed
 
 
-clock, folder = os.environ.pop("SIMULATED_CLOCK", ""), os.environ.pop("EVENTS_OF", "")
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_after(seconds):
+    timer = threading.Timer(seconds, die)
+    timer.daemon = True
+    timer.start()
+
+
+def take(name):
+    return os.environ.pop(name, "")
+
+
 os.environ.pop("PYTHONPATH", None)
+clock, folder, log, copies = map(take, ("SIMULATED_CLOCK", "EVENTS_OF", "EVENTS_LOG", "COPIES"))
+kill_at, kill_after = take("KILL_AT"), take("KILL_AFTER")
 if clock:
     skip_waits(clock)
 if folder:
-    watch(folder, os.environ.pop("EVENTS_LOG"), int(os.environ.pop("KILL_AT", "0")))
+    watch(Events(log, int(kill_at or 0), folder, copies))
+if kill_after:
+    die_after(float(kill_after))
