@@ -1,7 +1,8 @@
 """The plugin as certbot sees it: its entry point and its flags.
 
 Only the standard library and certbot are imported here: certbot loads every plugin at every
-start, and one that fails to load ends every command.
+start, and one that fails to load ends every command.  What reads the values of flags is imported
+when one is given, so that a start without any costs next to nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +18,9 @@ from typing import Any
 from certbot import errors
 from certbot.plugins import common
 
-from certbot_caa_guard import grace, names
-from certbot_caa_guard.resolvers import spec
-
 _LOG = logging.getLogger(__name__)
 
-_ON_IN_CLI_INI = re.compile(r"(?im)^\s*caa-guard\s*(?:=\s*(?:true|yes|1)\s*)?$")
+_ON_IN_CLI_INI = r"(?im)^\s*caa-guard\s*(?:=\s*(?:true|yes|1)\s*)?$"
 
 DEFAULT_ON_FAIL = "split"
 DEFAULT_RESOLVER = "auto"
@@ -101,7 +99,7 @@ def _is_asked_for(arguments: Sequence[str]) -> bool:
             text = Path(folder, "cli.ini").expanduser().read_text("utf-8", "replace")
         except OSError:
             continue
-        if _ON_IN_CLI_INI.search(text):
+        if re.search(_ON_IN_CLI_INI, text):
             return True
     return False
 
@@ -221,6 +219,8 @@ def _add_keeping(parser: argparse.ArgumentParser) -> None:
 
 
 def _grace(text: str) -> str:
+    from certbot_caa_guard import grace
+
     try:
         grace.parse(text)
     except grace.GraceError as error:
@@ -230,6 +230,8 @@ def _grace(text: str) -> str:
 
 def _never_drop(text: str) -> str:
     """The names as certificates have them, so that they are found there."""
+    from certbot_caa_guard import names
+
     try:
         return ",".join(str(names.parse(name)) for name in text.split(","))
     except names.IdentifierError as error:
@@ -237,6 +239,10 @@ def _never_drop(text: str) -> str:
 
 
 def _resolvers(text: str) -> str:
+    if text == DEFAULT_RESOLVER:  # argparse reads what is not given, too
+        return text
+    from certbot_caa_guard.resolvers import spec
+
     try:
         spec.parse_list(text)
     except spec.SpecError as error:
@@ -245,6 +251,8 @@ def _resolvers(text: str) -> str:
 
 
 def _issuers(text: str) -> str:
+    from certbot_caa_guard import names
+
     try:
         for domain in text.split(","):
             names.parse(domain)

@@ -266,6 +266,19 @@ def test_what_costs_time_is_not_imported(module: str) -> None:
     assert [name for name in loaded if name.partition(".")[0] == module] == []
 
 
+START = "import argparse; parser = argparse.ArgumentParser(); \
+certbot_caa_guard.plugin.flags.CaaGuard.inject_parser_options(parser, 'caa-guard'); \
+parser.parse_args([])"
+
+
+def test_a_start_without_our_flags_loads_no_more_than_the_seams_need() -> None:
+    loaded = json.loads(python(LOADED.format(more=START)))
+    ours = {name for name in loaded if name.startswith("certbot_caa_guard.")}
+    plugin = "certbot_caa_guard.plugin"
+    parts = {f"{plugin}.{name}" for name in ("flags", "seams", "barrier", "stopped")}
+    assert ours == {plugin, *parts}
+
+
 def test_it_loads_without_a_warning() -> None:
     script = "import warnings, certbot.main; warnings.simplefilter('error');"
     python(f"{script} import certbot_caa_guard.plugin.flags; {INJECT}")
