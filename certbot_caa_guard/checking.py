@@ -10,14 +10,13 @@ from typing import Any
 
 from certbot_caa_guard import prediction, verdict
 from certbot_caa_guard.caa import ACME_METHODS, BOULDER, STRICT, Requester
+from certbot_caa_guard.directory import LETS_ENCRYPT
 from certbot_caa_guard.exposure import Exposure, exposure
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import Identifier, is_ip_address, parse
 from certbot_caa_guard.preflight import ROUND_INTERVAL, Preflight
 from certbot_caa_guard.resolvers import loader, spec
 from certbot_caa_guard.verdict import Determination, Evidence, Lasting, Result, Verdict
-
-LETS_ENCRYPT = "letsencrypt.org"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from certbot_caa_guard import names
-from certbot_caa_guard.checking import LETS_ENCRYPT
+from certbot_caa_guard import directory, names
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.verdict import is_clock_right
 
@@ -50,13 +48,13 @@ def find(
     """
     issuers = _issuers(issuer) if issuer else ()
     if server is None:
-        return Authority(issuers or (LETS_ENCRYPT,), account_uri)
+        return Authority(issuers or (directory.LETS_ENCRYPT,), account_uri)
     remarks: list[str] = []
-    directory = _directory(server)
-    issuers = issuers or directory.identities
+    known = _directory(server)
+    issuers = issuers or known.identities
     if not issuers:
         raise UsageError(f"{server} does not say its CAA domains: name them with --issuer DOMAIN")
-    if not is_clock_right(directory.clock_skew):
+    if not is_clock_right(known.clock_skew):
         remarks.append(
             "This machine's clock and the CA's differ by more than 5 minutes, so no DNSSEC failure "
             "is believed. Set the clock."
@@ -64,7 +62,7 @@ def find(
     if account_uri is None:
         account_uri, remark = _account(server, Path(config_dir))
         remarks += [remark] if remark else []
-    return Authority(issuers, account_uri, directory.clock_skew, tuple(remarks))
+    return Authority(issuers, account_uri, known.clock_skew, tuple(remarks))
 
 
 def _issuers(text: str) -> tuple[str, ...]:
@@ -84,18 +82,8 @@ def _directory(server: str) -> _Directory:
         meta = messages.Directory.from_json(answer.json()).meta
     except (RequestException, errors.Error, messages.Error, ValueError) as error:
         raise UsageError(f"cannot read the CA's directory {server}: {error}") from error
-    identities = getattr(meta, "caa_identities", None) or ()
-    if not identities and (urlsplit(server).hostname or "").endswith(f".{LETS_ENCRYPT}"):
-        identities = (LETS_ENCRYPT,)
-    return _Directory(tuple(str(one) for one in identities), _skew(answer.headers.get("Date")))
-
-
-def _skew(date: str | None) -> float | None:
-    """How many seconds our clock is ahead of one that shows *date* (RFC 9110 section 6.6.1)."""
-    try:
-        return time.time() - email.utils.parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, TypeError):
-        return None
+    skew = directory.clock_skew(answer.headers.get("Date"), time.time())
+    return _Directory(directory.issuers(meta, server), skew)
 
 
 def _account(server: str, config_dir: Path) -> tuple[str | None, str | None]:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from certbot.display import util as display_util
 
 from certbot_caa_guard import caa
-from certbot_caa_guard.checking import LETS_ENCRYPT
+from certbot_caa_guard.directory import LETS_ENCRYPT
 from certbot_caa_guard.history import History, Kind
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surroundings, Survey
