@@ -28,6 +28,12 @@ class Reach(enum.Enum):
     NO_ROUTE = enum.auto()
 
 
+def special_network(address: str) -> str | None:
+    """The special-purpose network that *address* is in, as text; None for a public address."""
+    parsed = ipaddress.ip_address(address)
+    return next((str(network) for network in _SPECIAL if parsed in network), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Reachability:
     """What can be asked from here.

@@ -46,17 +46,29 @@ async def exchange(ask: Ask, dice: random.Random) -> Reply | Failure:
     """
     name = mixed_case(ask.question.name, dice) if ask.mixed else ask.question.name
     query = encode(Question(name, ask.question.type), dice.getrandbits(16), edns=ask.edns)
-    talk = _over_tcp if ask.tcp else _over_udp
     try:
-        message = await asyncio.wait_for(talk(ask.address, query), ask.patience)
+        message = await asyncio.wait_for(put(ask.address, query, tcp=ask.tcp), ask.patience)
         return decode(query, message)
     except (TimeoutError, asyncio.TimeoutError):
         return Failure(Trouble.SILENT)
     except MessageError:
         return Failure(Trouble.ERROR)
     except OSError as error:
-        silent = error.errno in _NOBODY_THERE
-        return Failure(Trouble.SILENT if silent else Trouble.LOCAL, for_good=True)
+        return Failure(Trouble.SILENT if is_silence(error) else Trouble.LOCAL, for_good=True)
+
+
+async def put(address: str, query: bytes, *, tcp: bool) -> bytes:
+    """Put *query* to the server at *address* and return its answer, however long it takes.
+
+    :raises MessageError: when what came over TCP is no answer to it.
+    :raises OSError: when it cannot be put.
+    """
+    return await (_over_tcp if tcp else _over_udp)(address, query)
+
+
+def is_silence(error: OSError) -> bool:
+    """Whether *error* says that nobody is there; any other is this machine's own trouble."""
+    return error.errno in _NOBODY_THERE
 
 
 def reaction(result: Reply | Failure) -> Reaction:

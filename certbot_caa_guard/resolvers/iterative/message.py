@@ -29,6 +29,7 @@ SOA = int(dns.rdatatype.SOA)
 AAAA = int(dns.rdatatype.AAAA)
 DNAME = int(dns.rdatatype.DNAME)
 OPT = int(dns.rdatatype.OPT)
+DS = int(dns.rdatatype.DS)
 CAA = int(dns.rdatatype.CAA)
 
 EDNS_SIZE = 1232
@@ -37,7 +38,7 @@ _IN = int(dns.rdataclass.IN)
 _MOST_RECORDS = 4_000  # more than fit into 64 KiB
 
 _WITH_TARGET = frozenset({NS, CNAME, DNAME})
-_WANTED = _WITH_TARGET | {A, AAAA, SOA, CAA}
+_WANTED = _WITH_TARGET | {A, AAAA, SOA, DS, CAA}
 
 _HEADER = struct.Struct("!HHHHHH")
 _FIXED = struct.Struct("!HHIH")
@@ -137,12 +138,25 @@ def mixed_case(name: Name, dice: random.Random) -> Name:
     return tuple(_mix(label, dice) for label in name)
 
 
-def encode(question: Question, identity: int, *, edns: bool) -> bytes:
-    """A question for an authoritative server: no recursion desired; DO is clear if *edns*."""
+def encode(
+    question: Question,
+    identity: int,
+    *,
+    edns: bool,
+    size: int = EDNS_SIZE,
+    dnssec: bool = False,
+) -> bytes:
+    """A question for an authoritative server: no recursion desired.
+
+    :param edns: whether there is an OPT record (RFC 6891).
+    :param size: the UDP payload size in it.
+    :param dnssec: whether its DO bit is set (RFC 3225).
+    """
     header = _HEADER.pack(identity, 0, 1, 0, 0, 1 if edns else 0)
     name = b"".join(bytes([len(label)]) + label for label in question.name)
     body = name + b"\0" + struct.pack("!HH", question.type, _IN)
-    return header + body + (b"\0" + _FIXED.pack(OPT, EDNS_SIZE, 0, 0) if edns else b"")
+    flags = int(dns.flags.DO) if dnssec else 0
+    return header + body + (b"\0" + _FIXED.pack(OPT, size, flags, 0) if edns else b"")
 
 
 def decode(query: bytes, message: bytes) -> Reply:

@@ -72,7 +72,7 @@ class IterativeResolver:
     async def is_usable(self, timeout: float) -> bool:
         """Tell whether a server of the root answers for the root."""
         try:
-            done = await asyncio.wait_for(self._walk(Question((), NS), timeout), timeout)
+            done = await asyncio.wait_for(self.walk(Question((), NS), timeout), timeout)
         except (TimeoutError, asyncio.TimeoutError):
             return False
         return done.outcome is Outcome.RECORDS
@@ -86,7 +86,7 @@ class IterativeResolver:
             start = self._clock()
             try:
                 question = Question(name_from_text(owner), CAA)
-                done = await asyncio.wait_for(self._walk(question, timeout), 2 * timeout)
+                done = await asyncio.wait_for(self.walk(question, timeout), 2 * timeout)
                 records = tuple(caa.parse_rdata(rdata) for rdata in done.rdatas)
             except (TimeoutError, asyncio.TimeoutError):
                 return Lookup(owner, Outcome.TIMEOUT, seconds=self._clock() - start)
@@ -99,7 +99,11 @@ class IterativeResolver:
     def close(self) -> None:
         """Nothing is kept open between questions."""
 
-    async def _walk(self, question: Question, timeout: float) -> Done:
+    async def walk(self, question: Question, timeout: float) -> Done:
+        """Look up any question, from the root to its end.
+
+        :param timeout: seconds to give up after, without the time that questions wait.
+        """
         traffic = self._current_traffic()
         walk = Walk(
             question,
