@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from certbot_caa_guard.climb import Lookup
 
 # zope.interface describes methods without self.
@@ -39,6 +41,24 @@ class IResolver(Interface):
 
     def close() -> None:
         """Give back what it holds; nothing is asked afterwards."""
+
+
+class IBulkResolver(IResolver):
+    """A resolver that needs no task for each question, for tens of thousands of them a second.
+
+    It is asked this way where it can be; any IResolver will do.
+    """
+
+    def ask(owner: str, timeout: float, known: Callable[[Lookup], None]) -> None:
+        """Ask for the CAA records of *owner*, in the running event loop; never raises.
+
+        However many are asked for at once, the resolver itself keeps the rest waiting while
+        enough are in flight; the time of waiting does not count.
+
+        :param owner: a name in lower case without a final dot.
+        :param timeout: seconds after which the outcome is a timeout.
+        :param known: called once with what was found; maybe before this returns.
+        """
 
 
 class IOrders(Interface):

@@ -17,15 +17,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-import dns.exception
-import dns.rcode
 from zope.interface import implementer
 
 from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
-from certbot_caa_guard.resolvers import wire
+from certbot_caa_guard.resolvers import labels, wire
 from certbot_caa_guard.resolvers.loader import ResolverError
 from certbot_caa_guard.resolvers.pace import Pace
+from certbot_caa_guard.resolvers.plain.question import TYPE_CAA, TYPE_NS
 from certbot_caa_guard.resolvers.spec import Spec
 from certbot_caa_guard.resolvers.stub import address_set, make_query
 from certbot_caa_guard.verdict import Perspective
@@ -60,28 +59,35 @@ class Session(Protocol):
 class EncryptedResolver:
     """One recursive resolver, asked by one kind of session."""
 
-    def __init__(self, perspective: Perspective, host: str, connect: Callable[[], Session]) -> None:
-        """:param connect: makes a session; it is not to do any I/O yet."""
+    def __init__(
+        self,
+        perspective: Perspective,
+        host: str,
+        connect: Callable[[], Session],
+        rate: int | None = None,
+    ) -> None:
+        """:param connect: makes a session; it is not to do any I/O yet.
+        :param rate: how many questions a second; the usual limits when None.
+        """
         self.perspective = perspective
         self._sessions = _Shared(connect)
-        self._pace = Pace.unlimited_rate() if _is_loopback(host) else Pace.gentle()
+        self._pace = Pace.for_resolver(local=_is_loopback(host), rate=rate)
 
     async def is_usable(self, timeout: float) -> bool:
         """Tell whether the resolver resolves the root."""
-        query = make_query(".", "NS")
+        query = make_query(".", TYPE_NS)
         try:
             async with self._sessions.use() as session:
                 message = await asyncio.wait_for(session.exchange(query), timeout)
         except (TimeoutError, asyncio.TimeoutError, OSError, NoAnswerError):
             return False
-        has_answer = struct.unpack("!H", message[6:8])[0] > 0
-        return wire.response_code(message) == dns.rcode.NOERROR and has_answer
+        return wire.has_answer(message)
 
     async def lookup(self, owner: str, timeout: float) -> Lookup:
         """Ask for the CAA records of *owner*."""
         try:
-            query = make_query(owner, "CAA")
-        except dns.exception.DNSException:
+            query = make_query(owner, TYPE_CAA)
+        except labels.LabelError:
             return Lookup(owner, Outcome.MALFORMED)
         # In this order, so that those who wait for their turn keep the connection open.
         async with self._sessions.use() as session, self._pace:
@@ -131,6 +137,7 @@ def tls(spec: Spec) -> EncryptedResolver:
         _perspective(spec),
         spec.host,
         lambda: TlsSession(spec.host, spec.port, context),
+        spec.rate,
     )
 
 
@@ -153,6 +160,7 @@ def https(spec: Spec) -> EncryptedResolver:
         _perspective(spec),
         spec.host,
         lambda: HttpsSession(spec.text, context, httpx),
+        spec.rate,
     )
 
 

@@ -29,6 +29,18 @@ class Pace:
         return cls(_IN_FLIGHT, _PER_SECOND)
 
     @classmethod
+    def at(cls, rate: int) -> Pace:
+        """As many a second as the user says, and in flight in proportion."""
+        return cls(max(_IN_FLIGHT, int(rate * _IN_FLIGHT / _PER_SECOND)), float(rate))
+
+    @classmethod
+    def for_resolver(cls, *, local: bool, rate: int | None) -> Pace:
+        """For a resolver on this machine or not, at the rate that the user says, if any."""
+        if rate is not None:
+            return cls.at(rate)
+        return cls.unlimited_rate() if local else cls.gentle()
+
+    @classmethod
     def unlimited_rate(cls) -> Pace:
         """For resolvers on this machine: 100 in flight, as fast as they answer."""
         return cls(_IN_FLIGHT, None)

@@ -34,6 +34,7 @@ class Spec:
     :ivar port: of the resolver.
     :ivar root_hints: the path of a file with root servers, for those that start at the root.
     :ivar trust_anchor: the path of a file with the root's keys, for those that validate.
+    :ivar rate: how many questions a second, where the user has said so.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Spec:
     port: int = _PORTS["udp"]
     root_hints: str | None = None
     trust_anchor: str | None = None
+    rate: int | None = None
 
     def __str__(self) -> str:
         return self.text

@@ -1,43 +1,42 @@
-"""Asking a recursive resolver: over UDP with TCP for long answers, or over TCP alone."""
+"""A recursive resolver as a perspective: over UDP with TCP for long answers, or over TCP alone."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
-import struct
-import time
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
 
-import dns.edns
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.rcode
-import dns.resolver
 from zope.interface import implementer
 
 from certbot_caa_guard.climb import Lookup, Outcome
-from certbot_caa_guard.interfaces import IResolver
-from certbot_caa_guard.resolvers import wire
+from certbot_caa_guard.interfaces import IBulkResolver
+from certbot_caa_guard.names import is_at_or_below
+from certbot_caa_guard.resolvers import labels, wire
 from certbot_caa_guard.resolvers.loader import ResolverError
-from certbot_caa_guard.resolvers.pace import Pace
+from certbot_caa_guard.resolvers.plain.engine import Engine, Question
+from certbot_caa_guard.resolvers.plain.question import (
+    TYPE_CAA,
+    TYPE_NS,
+    ask_for,
+    encode,
+    query,
+)
+from certbot_caa_guard.resolvers.plain.window import limits_for
 from certbot_caa_guard.resolvers.spec import Spec
 from certbot_caa_guard.verdict import Perspective
 
-_EDNS_SIZE = 1232
-_FIRST_RESEND = 1.0  # seconds; each further one waits twice as long
-_MOST_ATTEMPTS = 5
-
 _RESOLV_CONF = "/etc/resolv.conf"
+_ROOT = b"\0"
+_DOTTED = re.compile(r"[\w-]+\.[\w.-]*")
+
+_T = TypeVar("_T")
 
 
-class _NoAnswerError(Exception):
-    """The resolver gave no answer, for a reason other than time."""
-
-
-@implementer(IResolver)
+@implementer(IBulkResolver)
 class StubResolver:
     """One recursive resolver at a time, out of a list of them.
 
@@ -51,70 +50,85 @@ class StubResolver:
         servers: list[tuple[str, int]],
         *,
         tcp_only: bool = False,
+        rate: int | None = None,
     ) -> None:
-        """:param servers: addresses and ports, asked in this order."""
+        """:param servers: addresses and ports, asked in this order.
+        :param rate: how many questions a second; the usual limits when None.
+        """
         self.perspective = perspective
         self._servers = servers
-        self._tcp_only = tcp_only
         local = all(ipaddress.ip_address(address).is_loopback for address, _ in servers)
-        self._pace = Pace.unlimited_rate() if local else Pace.gentle()
+        self._engine = Engine(servers, limits_for(local=local, rate=rate), tcp_only=tcp_only)
+
+    @property
+    def mismatched(self) -> int:
+        """How many datagrams were passed over as they answered no question: forged, or late."""
+        return self._engine.mismatched
 
     async def is_usable(self, timeout: float) -> bool:
         """Tell whether the resolver resolves the root."""
-        try:
-            message = await self._ask(".", "NS", timeout)
-        except (TimeoutError, asyncio.TimeoutError, OSError, _NoAnswerError):
-            return False
-        has_answer = struct.unpack("!H", message[6:8])[0] > 0
-        return wire.response_code(message) == dns.rcode.NOERROR and has_answer
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def done(answer: bytes | Outcome, _seconds: float) -> None:
+            if not answered.done():
+                answered.set_result(isinstance(answer, bytes) and wire.has_answer(answer))
+
+        return await self._wait(answered, self._engine.ask(_ROOT, TYPE_NS, timeout, done))
 
     async def lookup(self, owner: str, timeout: float) -> Lookup:
         """Ask for the CAA records of *owner*."""
-        async with self._pace:
-            start = time.monotonic()
-            try:
-                message = await self._ask(owner, "CAA", timeout)
-            except (TimeoutError, asyncio.TimeoutError):
-                return Lookup(owner, Outcome.TIMEOUT, seconds=time.monotonic() - start)
-            except (OSError, _NoAnswerError):
-                return Lookup(owner, Outcome.NETWORK, seconds=time.monotonic() - start)
-            except dns.exception.DNSException:
-                return Lookup(owner, Outcome.MALFORMED, seconds=time.monotonic() - start)
-            return wire.read(owner, message, time.monotonic() - start)
+        found: asyncio.Future[Lookup] = asyncio.get_running_loop().create_future()
+
+        def known(lookup: Lookup) -> None:
+            if not found.done():
+                found.set_result(lookup)
+
+        return await self._wait(found, self._ask(owner, timeout, known))
+
+    def ask(self, owner: str, timeout: float, known: Callable[[Lookup], None]) -> None:
+        """Ask for the CAA records of *owner*, and give *known* what was found."""
+        self._ask(owner, timeout, known)
 
     def close(self) -> None:
-        """Nothing is held between questions."""
+        """Give the sockets back that questions still use."""
+        self._engine.close()
 
-    async def _ask(self, owner: str, rdtype: str, timeout: float) -> bytes:
-        each = timeout / len(self._servers)
-        failure: BaseException | None = None
-        message = None
-        for server in self._servers:
-            try:
-                message = await asyncio.wait_for(self._ask_one(server, owner, rdtype), each)
-            except (TimeoutError, asyncio.TimeoutError, OSError, _NoAnswerError) as error:
-                failure = error
-                continue
-            if wire.response_code(message) not in {dns.rcode.SERVFAIL, dns.rcode.REFUSED}:
-                return message
-        if message is not None:
-            return message
-        raise failure or _NoAnswerError
+    def _ask(self, owner: str, timeout: float, known: Callable[[Lookup], None]) -> Question | None:
+        def done(answer: bytes | Outcome, seconds: float) -> None:
+            if isinstance(answer, bytes):
+                known(_without_mixed_case(wire.read(owner, answer, seconds)))
+            else:
+                known(Lookup(owner, answer, seconds=seconds))
 
-    async def _ask_one(self, server: tuple[str, int], owner: str, rdtype: str) -> bytes:
-        message = await self._exchange(server, make_query(owner, rdtype))
-        if wire.response_code(message) in {dns.rcode.FORMERR, dns.rcode.NOTIMP}:
-            # It may be EDNS that it does not know (RFC 6891 section 7).
-            return await self._exchange(server, make_query(owner, rdtype, edns=False))
-        return message
+        try:
+            name = encode(owner)
+        except labels.LabelError:
+            known(Lookup(owner, Outcome.MALFORMED))
+            return None
+        return self._engine.ask(name, TYPE_CAA, timeout, done)
 
-    async def _exchange(self, server: tuple[str, int], query: bytes) -> bytes:
-        if self._tcp_only:
-            return await _ask_tcp(server, query)
-        message = await _ask_udp(server, query)
-        if wire.is_truncated(message):
-            return await _ask_tcp(server, query)
-        return message
+    async def _wait(self, result: asyncio.Future[_T], question: Question | None) -> _T:
+        try:
+            return await result
+        finally:
+            if question is not None:
+                self._engine.withdraw(question)
+
+
+def _without_mixed_case(lookup: Lookup) -> Lookup:
+    """The lookup as if we had not mixed upper and lower case in the question.
+
+    Resolvers repeat the name, or a parent of it, in what they say of their failure.
+    """
+    extended = lookup.extended_error
+    if extended is None or not extended.text:
+        return lookup
+
+    def fold(name: re.Match[str]) -> str:
+        folded = name[0].lower()
+        return folded if is_at_or_below(lookup.owner, folded.rstrip(".")) else name[0]
+
+    return replace(lookup, extended_error=replace(extended, text=_DOTTED.sub(fold, extended.text)))
 
 
 def system(spec: Spec) -> StubResolver:
@@ -130,6 +144,10 @@ def from_resolv_conf(spec: Spec, path: str) -> StubResolver:
 
     :raises ResolverError: when there are none.
     """
+    # Here, because they take a while, and only this kind of resolver needs them.
+    import dns.exception
+    import dns.resolver
+
     try:
         configured = dns.resolver.Resolver(filename=path)
         addresses = [str(ipaddress.ip_address(str(one))) for one in configured.nameservers]
@@ -138,19 +156,21 @@ def from_resolv_conf(spec: Spec, path: str) -> StubResolver:
     servers = [(address, configured.port) for address in addresses]
     if not servers:
         raise ResolverError(f"{path} names no resolver")
-    return StubResolver(_perspective(spec, servers, public=False), servers)
+    perspective = _perspective(spec, servers, public=False)
+    return StubResolver(perspective, servers, rate=spec.rate)
 
 
 def udp(spec: Spec) -> StubResolver:
     """The resolver at an address."""
     servers = [(spec.host, spec.port)]
-    return StubResolver(_perspective(spec, servers, public=True), servers)
+    return StubResolver(_perspective(spec, servers, public=True), servers, rate=spec.rate)
 
 
 def tcp(spec: Spec) -> StubResolver:
     """The resolver at an address, over TCP only."""
     servers = [(spec.host, spec.port)]
-    return StubResolver(_perspective(spec, servers, public=True), servers, tcp_only=True)
+    perspective = _perspective(spec, servers, public=True)
+    return StubResolver(perspective, servers, tcp_only=True, rate=spec.rate)
 
 
 def _perspective(spec: Spec, servers: list[tuple[str, int]], *, public: bool) -> Perspective:
@@ -168,60 +188,9 @@ def address_set(servers: Iterable[tuple[str, int]]) -> frozenset[str]:
     )
 
 
-def make_query(owner: str, rdtype: str, *, edns: bool = True) -> bytes:
-    """A question for a recursive resolver, on the wire."""
-    if not edns:
-        return dns.message.make_query(owner, rdtype).to_wire()
-    return dns.message.make_query(owner, rdtype, use_edns=0, payload=_EDNS_SIZE).to_wire()
+def make_query(owner: str, kind: int) -> bytes:
+    """A question for a recursive resolver, on the wire.
 
-
-class _Datagrams(asyncio.DatagramProtocol):
-    """Waits for the one datagram that answers the query."""
-
-    def __init__(self, query: bytes) -> None:
-        self._query = query
-        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def datagram_received(self, data: bytes, _address: object) -> None:
-        if not self.answer.done() and wire.answers(self._query, data):
-            self.answer.set_result(data)
-
-    def error_received(self, exc: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(exc)
-
-
-async def _ask_udp(server: tuple[str, int], query: bytes) -> bytes:
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(
-        lambda: _Datagrams(query), remote_addr=server
-    )
-    try:
-        wait = _FIRST_RESEND
-        for _ in range(_MOST_ATTEMPTS):
-            transport.sendto(query)
-            done, _pending = await asyncio.wait({protocol.answer}, timeout=wait)
-            if done:
-                break
-            wait *= 2
-        return await protocol.answer
-    finally:
-        protocol.answer.cancel()
-        transport.close()
-
-
-async def _ask_tcp(server: tuple[str, int], query: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection(*server)
-    try:
-        writer.write(struct.pack("!H", len(query)) + query)
-        (length,) = struct.unpack("!H", await reader.readexactly(2))
-        message = await reader.readexactly(length)
-    except asyncio.IncompleteReadError as error:
-        raise _NoAnswerError from error
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-    if not wire.answers(query, message):
-        raise _NoAnswerError
-    return message
+    :raises labels.LabelError: when no message can hold the name.
+    """
+    return query(os.urandom(2), ask_for(encode(owner), kind))

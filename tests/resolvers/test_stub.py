@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import dns.edns
@@ -15,6 +16,7 @@ from certbot_caa_guard.caa import Record
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.resolvers import stub
 from certbot_caa_guard.resolvers.loader import ResolverError
+from certbot_caa_guard.resolvers.plain import engine, window
 from certbot_caa_guard.resolvers.spec import parse
 from certbot_caa_guard.resolvers.stub import StubResolver
 from certbot_caa_guard.verdict import Perspective
@@ -31,7 +33,8 @@ SOON = 0.15  # seconds; for what never answers
 
 @pytest.fixture(autouse=True)
 def _resend_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stub, "_FIRST_RESEND", 0.01)
+    monkeypatch.setattr(window, "LOCAL", replace(window.LOCAL, resend=0.01))
+    monkeypatch.setattr(engine, "_TICK", 0.005)
 
 
 def permits(question: Question) -> list[bytes]:
@@ -87,7 +90,9 @@ def test_the_records_come_back() -> None:
 def test_the_question_is_for_caa_at_the_owner_with_recursion() -> None:
     _, (responder,) = ask(permits)
     message = responder.questions[0].message
-    assert (message.question[0].to_text(), message.flags & 0x0100) == (f"{OWNER}. IN CAA", 0x0100)
+    (entry,) = message.question
+    assert entry.to_text().lower() == f"{OWNER}. IN CAA".lower()
+    assert message.flags & 0x0100
 
 
 def test_the_question_offers_edns_with_1232_octets() -> None:
@@ -293,10 +298,10 @@ def test_an_owner_that_no_message_can_hold_is_an_outcome() -> None:
 
 
 def test_many_lookups_at_a_time_get_their_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stub, "_FIRST_RESEND", 1.0)
+    monkeypatch.setattr(window, "LOCAL", replace(window.LOCAL, resend=1.0))
 
     def answering(question: Question) -> list[bytes]:
-        owner = question.message.question[0].name.to_text()
+        owner = question.message.question[0].name.to_text().lower()
         return [reply(question, answer=[f'{owner} CAA 0 issue "{owner}"'])]
 
     async def scenario() -> Sequence[Lookup]:
@@ -365,7 +370,8 @@ def test_a_resolver_that_the_user_named_is_a_public_perspective(
 def test_only_resolvers_on_this_machine_are_asked_as_fast_as_they_answer(
     address: str, gentle: bool
 ) -> None:
-    assert bool(stub.udp(parse(f"udp://{address}"))._pace._interval) is gentle
+    limits = stub.udp(parse(f"udp://{address}"))._engine.limits
+    assert (limits.in_flight, limits.per_second) == ((100, 500) if gentle else (1000, None))
 
 
 def resolv_conf(folder: Path, text: str) -> str:
@@ -428,4 +434,4 @@ def test_a_real_unbound_is_talked_to(tmp_path: Path) -> None:
 def test_a_probe_of_a_broken_answer_does_not_raise() -> None:
     """An answer of a header only says nothing, whatever it counts."""
     header = struct.pack("!HHHHH", 0x8180, 0, 0, 0, 0)
-    assert not is_usable(lambda question: [question.wire[:2] + header])
+    assert not is_usable(lambda question: [question.wire[:2] + header], timeout=SOON)

@@ -1,0 +1,438 @@
+"""Sends questions, sends them again, and gives up, for many questions at a time in one event loop.
+
+The servers of one resolver are asked in turn: the next one when one does not answer or fails, as
+stub resolvers do; what the last one said counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from certbot_caa_guard.climb import Outcome
+from certbot_caa_guard.resolvers.plain import question as wording
+from certbot_caa_guard.resolvers.plain import tcp
+from certbot_caa_guard.resolvers.plain.ports import Port, Ports
+from certbot_caa_guard.resolvers.plain.question import Match, Noise
+from certbot_caa_guard.resolvers.plain.window import Limits, Rate, Window
+
+_MOST_SENDINGS = 5  # of one question to one server; each wait is twice the one before
+_TICK = 0.02  # seconds between two looks at what is overdue
+_STALL = 0.25  # seconds; if a look comes so late, we were held up, not the servers
+_FRESH = 0.25  # seconds; an older question is being worked on and fills no buffer
+_LARGEST = 4096  # octets; more than any answer to a question that offers 1232
+
+# Flags, RCODE and number of questions of an answer with which nothing is left to try: RFC 1035
+# section 4.1.1, and AD and CD of RFC 4035 section 3.2.
+_FINAL = frozenset(
+    bytes([0x80 | authoritative | recursion_desired, high | rcode, 0, 1])
+    for authoritative in (0, 4)
+    for recursion_desired in (0, 1)
+    for high in range(0, 0x100, 0x10)
+    for rcode in (0, 3)
+)
+
+# The answer, or why there is none; and the seconds it took from the first sending.
+Done = Callable[[bytes | Outcome, float], None]
+
+
+class Question:
+    """What the engine remembers of one question until it is done."""
+
+    __slots__ = (
+        "asked",
+        "deadline",
+        "done",
+        "edns",
+        "end",
+        "failure",
+        "fresh",
+        "identifier",
+        "kind",
+        "name",
+        "other_case",
+        "over",
+        "place",
+        "port",
+        "resend_at",
+        "sendings",
+        "sent",
+        "started",
+        "task",
+        "timeout",
+        "wire",
+    )
+
+    # Set for each sending.
+    identifier: bytes
+    asked: bytes
+    end: int
+    wire: bytes
+    deadline: float
+    sent: float
+    sendings: int
+    resend_at: float
+
+    def __init__(self, name: bytes, kind: int, timeout: float, done: Done) -> None:
+        self.name = name
+        self.kind = kind
+        self.timeout = timeout
+        self.done = done
+        self.place = 0
+        self.edns = True
+        self.over = False
+        self.fresh = False
+        self.other_case = False
+        self.started = 0.0
+        self.port: Port | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.failure: bytes | None = None
+
+
+class Engine:
+    """Asks the servers of one resolver.
+
+    Between questions nothing is open; it may serve one event loop after another.
+
+    :ivar mismatched: how many datagrams came that answered no question in flight: forged, in
+        another case, late or a second time.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[tuple[str, int]],
+        limits: Limits,
+        *,
+        tcp_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        urandom: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.mismatched = 0
+        self.limits = limits
+        self._servers = servers
+        self._tcp_only = tcp_only
+        self._clock = clock
+        self._noise = Noise(urandom)
+        self._mixes_case = True
+        self._rate = Rate(limits.per_second) if limits.per_second else None
+        self._window = Window(start=100, most=limits.window)
+        self._ports = Ports(self._listen, self._stop_listening)
+        self._queue: deque[Question] = deque()
+        self._in_flight: set[Question] = set()
+        self._fresh = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._tick_due = 0.0
+        self._waking: asyncio.TimerHandle | None = None
+
+    def ask(self, name: bytes, kind: int, timeout: float, done: Done) -> Question:
+        """Ask for the records of one type, in the running event loop, as soon as there is room.
+
+        :param name: encoded, in lower case.
+        :param timeout: seconds from the first sending, shared among the servers.
+        :param done: called once, maybe before this returns.
+        """
+        self._serve(asyncio.get_running_loop())
+        question = Question(name, kind, timeout / len(self._servers), done)
+        self._queue.append(question)
+        self._pump()
+        return question
+
+    def withdraw(self, question: Question) -> None:
+        """Forget a question that nobody waits for any more."""
+        if not question.over:
+            self._end(question)
+            self._pump()
+            self._rest_if_idle()
+
+    def close(self) -> None:
+        """Give everything back; what is asked still has no answer."""
+        loop = self._loop
+        outstanding = [*self._in_flight, *self._queue]
+        for question in outstanding:
+            question.over = True
+        self._queue.clear()
+        self._forget()
+        if loop is not None and not loop.is_closed():
+            for question in outstanding:
+                question.done(Outcome.NETWORK, 0.0)
+
+    # Beginning and ending
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Forget what another loop, which has ended, left behind."""
+        if loop is not self._loop:
+            self._queue.clear()
+            self._forget()
+            self._loop = loop
+
+    def _forget(self) -> None:
+        for question in self._in_flight:
+            if question.task is not None and self._loop and not self._loop.is_closed():
+                question.task.cancel()
+        self._in_flight.clear()
+        self._fresh = 0
+        self._rest()
+
+    def _rest(self) -> None:
+        self._ports.close()
+        for timer in (self._ticking, self._waking):
+            if timer is not None:
+                timer.cancel()
+        self._ticking = self._waking = None
+
+    def _rest_if_idle(self) -> None:
+        if not self._in_flight and not self._queue:
+            self._rest()
+
+    def _pump(self) -> None:
+        """Begin with as many questions of the queue as there is room for."""
+        queue = self._queue
+        while (
+            queue
+            and self._fresh < self._window.size
+            and len(self._in_flight) < self.limits.in_flight
+        ):
+            if self._rate is not None and not self._is_time():
+                return
+            question = queue.popleft()
+            if question.over:
+                continue
+            question.started = self._clock()
+            question.fresh = True
+            self._fresh += 1
+            self._in_flight.add(question)
+            self._begin(question, question.started)
+
+    def _is_time(self) -> bool:
+        """Whether one more may be sent in this second; else see to it that it is, later."""
+        if self._rate is None:
+            return True
+        wait = self._rate.wait(self._clock())
+        if wait > 0 and self._waking is None and self._loop is not None:
+            self._waking = self._loop.call_later(wait, self._wake)
+        return wait <= 0
+
+    def _wake(self) -> None:
+        self._waking = None
+        self._pump()
+
+    def _begin(self, question: Question, now: float) -> None:
+        """Ask one server."""
+        question.deadline = now + question.timeout
+        question.sendings = 0
+        question.other_case = False
+        self._send(question, now)
+
+    def _finish(self, question: Question, answer: bytes | Outcome, now: float) -> None:
+        self._end(question)
+        question.done(answer, now - question.started)
+        self._pump()
+        self._rest_if_idle()
+
+    def _end(self, question: Question) -> None:
+        question.over = True
+        self._in_flight.discard(question)
+        self._leave_port(question)
+        if question.fresh:
+            question.fresh = False
+            self._fresh -= 1
+        if question.task is not None and question.task is not _current_task():
+            question.task.cancel()
+
+    def _leave_port(self, question: Question) -> None:
+        port, question.port = question.port, None
+        if port is not None:
+            del port.waiting[question.identifier]
+            if not port.waiting:
+                self._ports.emptied(port)
+
+    # Sending
+
+    def _send(self, question: Question, now: float) -> None:
+        """Word the question anew and send it."""
+        name = question.name
+        noise = self._noise.take(len(name) + 3)
+        mixed = wording.mix_case(name, noise[3:]) if self._mixes_case else name
+        question.asked = asked = wording.ask_for(mixed, question.kind)
+        question.end = 12 + len(asked)
+        identifier = noise[1:3]
+        if self._tcp_only:
+            question.wire = wording.query(identifier, asked, edns=question.edns)
+            self._ask_over_tcp(question)
+            return
+        place = question.place
+        try:
+            port = self._ports.take(place, self._servers[place], noise[0])
+        except OSError:
+            self._failed(question, Outcome.NETWORK, now)
+            return
+        while identifier in port.waiting:
+            identifier = self._noise.take(2)
+        question.identifier = identifier
+        question.wire = wording.query(identifier, asked, edns=question.edns)
+        question.port = port
+        port.waiting[identifier] = question
+        self._transmit(question, port, now)
+
+    def _transmit(self, question: Question, port: Port, now: float) -> None:
+        question.resend_at = now + self.limits.resend * 2**question.sendings
+        question.sendings += 1
+        question.sent = now
+        if self._rate is not None:
+            self._rate.sent(now)
+        if self._ticking is None:
+            self._tick_later(now)
+        try:
+            port.socket.send(question.wire)
+        except BlockingIOError:
+            pass  # as good as lost
+        except OSError:
+            self._port_failed(port, now)
+
+    # Receiving
+
+    def _listen(self, port: Port) -> None:
+        if self._loop is not None:
+            self._loop.add_reader(port.socket.fileno(), self._readable, port)
+
+    def _stop_listening(self, port: Port) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(port.socket.fileno())
+
+    def _readable(self, port: Port) -> None:
+        """Read all that has come to a port."""
+        receive = port.socket.recv
+        waiting = port.waiting
+        now = self._clock()
+        try:
+            while not port.closed:
+                message = receive(_LARGEST)
+                question = waiting.get(message[:2])
+                if (
+                    question is not None
+                    and message[12 : question.end] == question.asked
+                    and message[2:6] in _FINAL
+                ):
+                    self._window.answered()
+                    self._finish(question, message, now)
+                else:
+                    self._consider(question, message, now)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._port_failed(port, now)
+
+    def _consider(self, question: Question | None, message: bytes, now: float) -> None:
+        """What to make of a datagram that is not simply the answer."""
+        found = wording.match(message, question.asked) if question is not None else Match.NONE
+        if question is None or found is not Match.ANSWER:
+            self.mismatched += 1
+            if question is not None and found is Match.OTHER_CASE:
+                question.other_case = True
+            return
+        self._window.answered()
+        self._leave_port(question)
+        if wording.is_truncated(message):
+            self._ask_over_tcp(question)
+        else:
+            self._answered(question, message, now)
+
+    def _answered(self, question: Question, message: bytes, now: float) -> None:
+        if question.edns and wording.is_ignorant_of_edns(message):
+            question.edns = False
+            self._send(question, now)
+        elif wording.is_failure(message) and question.place + 1 < len(self._servers):
+            question.failure = message
+            self._ask_next_server(question, now)
+        else:
+            self._finish(question, message, now)
+
+    # Failing
+
+    def _port_failed(self, port: Port, now: float) -> None:
+        """The kernel says that nobody is there (ICMP port unreachable, or no route)."""
+        for question in list(port.waiting.values()):
+            self._failed(question, Outcome.NETWORK, now)
+
+    def _failed(self, question: Question, why: Outcome, now: float) -> None:
+        """One server has not answered."""
+        self._leave_port(question)
+        if question.place + 1 < len(self._servers):
+            self._ask_next_server(question, now)
+        else:
+            self._finish(question, question.failure or why, now)
+
+    def _ask_next_server(self, question: Question, now: float) -> None:
+        question.place += 1
+        question.edns = True
+        self._begin(question, now)
+
+    def _tick_later(self, now: float) -> None:
+        if self._loop is not None:
+            self._tick_due = now + _TICK
+            self._ticking = self._loop.call_later(_TICK, self._tick)
+
+    def _tick(self) -> None:
+        """Look for what is overdue. Time in which we were held up ourselves does not count."""
+        self._ticking = None
+        now = self._clock()
+        late = now - self._tick_due
+        for question in list(self._in_flight):
+            if question.port is not None:
+                if late > _STALL:
+                    question.deadline += late
+                    question.resend_at += late
+                self._look_at(question, question.port, now)
+        self._pump()
+        if self._in_flight and self._ticking is None:
+            self._tick_later(now)
+
+    def _look_at(self, question: Question, port: Port, now: float) -> None:
+        if now >= question.deadline:
+            self._failed(question, Outcome.TIMEOUT, now)
+        elif now >= question.resend_at:
+            self._send_again(question, port, now)
+        elif question.fresh and now - question.sent >= _FRESH:
+            question.fresh = False
+            self._fresh -= 1
+
+    def _send_again(self, question: Question, port: Port, now: float) -> None:
+        if question.other_case:
+            # Either somebody forges, or the resolver does not keep the case: TCP will tell.
+            self._leave_port(question)
+            self._ask_over_tcp(question)
+        elif question.sendings < _MOST_SENDINGS:
+            self._window.lost()
+            self._transmit(question, port, now)
+
+    # TCP
+
+    def _ask_over_tcp(self, question: Question) -> None:
+        if self._loop is not None:
+            question.task = self._loop.create_task(self._exchange(question))
+
+    async def _exchange(self, question: Question) -> None:
+        server = self._servers[question.place]
+        try:
+            message = await asyncio.wait_for(
+                tcp.exchange(server, question.wire), question.deadline - self._clock()
+            )
+        except (TimeoutError, asyncio.TimeoutError):
+            self._failed(question, Outcome.TIMEOUT, self._clock())
+        except OSError:
+            self._failed(question, Outcome.NETWORK, self._clock())
+        else:
+            if question.other_case and message[12 : question.end] != question.asked:
+                self._mixes_case = False
+            self._answered(question, message, self._clock())
+
+
+def _current_task() -> asyncio.Task[None] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

@@ -1,0 +1,137 @@
+"""One question to a recursive resolver on the wire, and which messages answer it.
+
+Against answers forged from aside, an answer must come to the right port from the right address
+(the sockets are connected), with our random ID, and with our question in our random mixture of
+upper and lower case (draft-vixie-dnsext-dns0x20).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from certbot_caa_guard.resolvers import labels
+
+TYPE_NS = 2
+TYPE_CAA = 257
+
+# Recursion desired, one question; without and with an OPT record (RFC 6891 section 6.1.2) that
+# offers 1232 octets.
+_PLAIN = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+_EDNS = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01"
+_OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
+_CLASS_IN = b"\x00\x01"
+
+_RESPONSE = 0x80
+_TRUNCATED = 0x02
+_NOERROR, _FORMERR, _SERVFAIL, _NXDOMAIN, _NOTIMP, _REFUSED = range(6)
+# What a server may say without repeating the question, as it may not have understood it.
+_WITHOUT_QUESTION = frozenset({_FORMERR, _SERVFAIL, _NOTIMP, _REFUSED})
+
+_CASE = bytes(0x20 if chr(octet).isalpha() and octet < 0x80 else 0 for octet in range(256))
+_LENGTHS = [bytes([length]) for length in range(labels.LONGEST_LABEL + 1)]
+
+
+class Match(enum.Enum):
+    """How a message relates to a question with the same ID."""
+
+    ANSWER = "answer"
+    OTHER_CASE = "the question, but not in our mixture of cases"
+    NONE = "not an answer to it"
+
+
+class Noise:
+    """Octets that nobody can foresee, drawn many at a time because a draw is dear."""
+
+    _AT_ONCE = 8192
+
+    def __init__(self, urandom: Callable[[int], bytes]) -> None:
+        self._urandom = urandom
+        self._octets = b""
+        self._position = 0
+
+    def take(self, size: int) -> bytes:
+        """The next *size* octets, at most 512."""
+        start = self._position
+        end = start + size
+        if end > len(self._octets):
+            self._octets = self._urandom(self._AT_ONCE)
+            start, end = 0, size
+        self._position = end
+        return self._octets[start:end]
+
+
+def encode(name: str) -> bytes:
+    """A domain name in lower case without a final dot as labels; ``.`` is the root.
+
+    :raises labels.LabelError: when no message can hold it.
+    """
+    if name == ".":
+        return b"\0"
+    try:
+        parts = name.encode("ascii").split(b".")
+        encoded = b"".join([_LENGTHS[len(part)] + part for part in parts]) + b"\0"
+    except (IndexError, UnicodeEncodeError) as error:
+        raise labels.LabelError("a label that no message can hold") from error
+    if len(encoded) > labels.LONGEST_NAME or b"" in parts:
+        raise labels.LabelError("a name that no message can hold")
+    return encoded
+
+
+def mix_case(name: bytes, noise: bytes) -> bytes:
+    """The same name, each of its letters turned to upper case by chance.
+
+    A length octet is below 64, so it is never taken for a letter.
+
+    :param name: encoded, in lower case.
+    :param noise: as many octets as *name* has.
+    """
+    turned = int.from_bytes(name.translate(_CASE), "big") & int.from_bytes(noise, "big")
+    return (int.from_bytes(name, "big") ^ turned).to_bytes(len(name), "big")
+
+
+def ask_for(name: bytes, kind: int) -> bytes:
+    """The entry of the question section for an encoded name."""
+    return name + kind.to_bytes(2, "big") + _CLASS_IN
+
+
+def query(identifier: bytes, asked: bytes, *, edns: bool = True) -> bytes:
+    """The whole message with the entry *asked* of the question section."""
+    if edns:
+        return identifier + _EDNS + asked + _OPT
+    return identifier + _PLAIN + asked
+
+
+def match(message: bytes, asked: bytes) -> Match:
+    """Say whether *message*, whose ID is right, answers the question *asked*."""
+    if len(message) < 12 or not message[2] & _RESPONSE:
+        return Match.NONE
+    if message[4:6] == b"\0\0":
+        may_be_silent = message[3] & 0x0F in _WITHOUT_QUESTION
+        return Match.ANSWER if may_be_silent else Match.NONE
+    if message[4:6] != b"\0\1":
+        return Match.NONE
+    entry = message[12 : 12 + len(asked)]
+    if entry == asked:
+        return Match.ANSWER
+    return Match.OTHER_CASE if entry.lower() == asked.lower() else Match.NONE
+
+
+def is_final(message: bytes) -> bool:
+    """Whether nothing is left to try after this answer: it is whole, and no failure."""
+    return not message[2] & _TRUNCATED and message[3] & 0x0F in {_NOERROR, _NXDOMAIN}
+
+
+def is_truncated(message: bytes) -> bool:
+    """Whether it is to be asked for again over TCP (RFC 7766 section 5)."""
+    return bool(message[2] & _TRUNCATED)
+
+
+def is_failure(message: bytes) -> bool:
+    """Whether another server may do better (RFC 1034 section 5.3.3, step 4d)."""
+    return message[3] & 0x0F in {_SERVFAIL, _REFUSED}
+
+
+def is_ignorant_of_edns(message: bytes) -> bool:
+    """Whether EDNS may be what the server did not understand (RFC 6891 section 7)."""
+    return message[3] & 0x0F in {_FORMERR, _NOTIMP}
