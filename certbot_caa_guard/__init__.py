@@ -13,6 +13,13 @@ It is used as a certbot plugin: ``certbot --caa-guard …``; by its own command,
     report = certbot_caa_guard.check(["example.com", "*.example.com"])
     for checked in report.checked:
         print(checked.identifier, checked.verdict.value)
+
+For more names than memory should hold, ``check_stream`` takes any iterable and yields each outcome
+as it is known::
+
+    with open("names") as names, certbot_caa_guard.check_stream(names) as stream:
+        for checked in stream:
+            print(checked.identifier, checked.verdict.value)
 """
 
 from __future__ import annotations
@@ -20,9 +27,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from certbot_caa_guard.checking import Options, Query, check
+    from certbot_caa_guard.checking import Options, Query, check, check_stream
 
-__all__ = ["Options", "Query", "check"]
+__all__ = ["Options", "Query", "check", "check_stream"]
 
 __version__ = "0.1.0"
 

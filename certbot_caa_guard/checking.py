@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from certbot_caa_guard import prediction, verdict
@@ -14,9 +16,17 @@ from certbot_caa_guard.directory import LETS_ENCRYPT
 from certbot_caa_guard.exposure import Exposure, exposure
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import Identifier, is_ip_address, parse
-from certbot_caa_guard.preflight import ROUND_INTERVAL, Preflight
+from certbot_caa_guard.preflight import ROUND_INTERVAL
 from certbot_caa_guard.resolvers import loader, spec
-from certbot_caa_guard.verdict import Determination, Evidence, Lasting, Result, Verdict
+from certbot_caa_guard.stream import AsKnown, Case, InOrder, Settings, Stream
+from certbot_caa_guard.verdict import (
+    Determination,
+    Evidence,
+    Lasting,
+    Perspective,
+    Result,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,11 @@ class Options:
         ``broken``.
     :ivar strict: judge by the letter of RFC 8659 and RFC 8657, not as Boulder does.
     :ivar clock_skew: how many seconds our clock is ahead of the CA's, where that is known.
-    :ivar progress: told how many lookups are done, and of how many.
+    :ivar rate: how many questions a second each resolver is asked at most; None for the usual: 500
+        where it is not on this machine.
+    :ivar remembered: how many owner names' lookups are remembered, so as not to ask again.
+    :ivar ordered: whether the outcomes of a stream come in the order of the names.
+    :ivar progress: told how many names are done, and of how many so far.
     :ivar known: given each result as soon as it is known, in whatever order.
     """
 
@@ -104,6 +118,9 @@ class Options:
     trust_anchor: str | None = None
     strict: bool = False
     clock_skew: float | None = None
+    rate: int | None = None
+    remembered: int = 200_000
+    ordered: bool = False
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     progress: Callable[[int, int], None] = field(default=lambda _done, _of: None)
@@ -125,6 +142,107 @@ class Report:
     has_public_perspective: bool
 
 
+class CheckStream(Iterator[Checked]):
+    """The outcomes of many queries, each as soon as it is known.
+
+    :ivar unusable: the SPECs of perspectives that do not resolve the root now.
+    """
+
+    def __init__(self, names: Iterable[str | Query | None], options: Options) -> None:
+        """See :func:`check_stream`."""
+        self._options = options
+        self._lasting = Lasting(rounds=max(2, options.rounds), seconds=0.0)
+        self._requesters: dict[tuple[str | None, str | None], Requester] = {}
+        self._closing = ExitStack()
+        with ExitStack() as stack:
+            resolvers = load_resolvers(options)
+            for resolver in resolvers:
+                stack.callback(resolver.close)
+            self._stream: Stream[Query] = Stream(
+                resolvers,
+                Settings(
+                    identify=_identify,
+                    requester_for=self._requester_for,
+                    rounds=options.rounds,
+                    interval=ROUND_INTERVAL,
+                    remembered=options.remembered,
+                    clock=options.clock,
+                    sleep=options.sleep,
+                    progress=options.progress,
+                ),
+                InOrder() if options.ordered else AsKnown(),
+            )
+            self._closing = stack.pop_all()
+        self._batches = self._stream.run(map(_as_query, names))
+        self._checked = chain.from_iterable(map(self._check_all, self._batches))
+
+    def __next__(self) -> Checked:
+        return next(self._checked)
+
+    def close(self) -> None:
+        """Ask nothing further."""
+        self._batches.close()
+        self._closing.close()
+
+    def __enter__(self) -> CheckStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def lines(self) -> Iterator[list[tuple[Verdict, str]]]:
+        """The same as verdicts and JSON texts of a line, several at a time."""
+        for batch in self._batches:
+            yield [(one.verdict, json.dumps(one.as_json())) for one in self._check_all(batch)]
+
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """The SPECs of perspectives that do not resolve the root now."""
+        return tuple(one.name for one in self._stream.unusable)
+
+    @property
+    def usable(self) -> tuple[Perspective, ...]:
+        """The perspectives that do."""
+        return self._stream.usable
+
+    def _check_all(self, cases: Iterable[Case[Query]]) -> list[Checked]:
+        return [self._check(case) for case in cases]
+
+    def _check(self, case: Case[Query]) -> Checked:
+        if case.identifier is None:
+            return Checked(case.index, case.query.text, Verdict.PERMITTED)
+        return _checked(
+            case.index,
+            Evidence(case.identifier, self._stream.determinations(case)),
+            self._options,
+            self._lasting,
+        )
+
+    def _requester_for(self, query: Query) -> Requester:
+        key = (query.validation_method, query.account_uri)
+        requester = self._requesters.get(key)
+        if requester is None:
+            requester = self._requesters[key] = _requester(query, self._options)
+        return requester
+
+
+def check_stream(
+    names: Iterable[str | Query | None], options: Options | None = None
+) -> CheckStream:
+    """Ask about *names* as a CA would, however many they are, and yield each outcome when known.
+
+    Memory does not grow with the number of names: they are read as there is room.  The result is
+    an iterator and a context manager.  An error that *names* raises, or a name that is none, ends
+    the stream when all before it are known.
+
+    :param names: a None among them says that there is nothing to read just now.
+    :raises certbot_caa_guard.names.IdentifierError: when one of them is no identifier.
+    :raises certbot_caa_guard.resolvers.spec.SpecError: when a SPEC is none.
+    :raises certbot_caa_guard.resolvers.loader.ResolverError: when a resolver cannot be had.
+    """
+    return CheckStream(names, options or Options())
+
+
 def check(names: Iterable[str | Query], options: Options | None = None) -> Report:
     """Ask about *names* as a CA would, and say of each what the CA would.
 
@@ -133,36 +251,20 @@ def check(names: Iterable[str | Query], options: Options | None = None) -> Repor
     :raises certbot_caa_guard.resolvers.loader.ResolverError: when a resolver cannot be had.
     """
     options = options or Options()
-    queries = [name if isinstance(name, Query) else Query(name) for name in names]
-    identifiers = {query: query.identifier for query in queries}
-    lasting = Lasting(rounds=max(2, options.rounds), seconds=0.0)
-    with ExitStack() as stack:
-        resolvers = load_resolvers(options)
-        for resolver in resolvers:
-            stack.callback(resolver.close)
-        preflight = stack.enter_context(
-            Preflight(
-                resolvers,
-                lambda _identifier: _requester(Query(""), options),
-                clock=options.clock,
-                lasting=lasting,
-                progress=options.progress,
-            )
-        )
-        checked: dict[int, Checked] = {}
-        for settled in _rounds(preflight, list(identifiers.values()), options):
-            for index, query in enumerate(queries):
-                if index not in checked and identifiers[query] in settled:
-                    checked[index] = _checked(
-                        index, query, identifiers[query], preflight, options, lasting
-                    )
-                    options.known(checked[index])
-        return Report(
-            tuple(checked[index] for index in sorted(checked)),
-            tuple(one.name for one in preflight.unusable),
-            len(preflight.usable),
-            any(one.public for one in preflight.usable),
-        )
+    queries = [_as_query(name) for name in names]
+    for query in queries:
+        _identify(query)
+    checked = []
+    with check_stream(queries, options) as stream:
+        for one in stream:
+            options.known(one)
+            checked.append(one)
+    return Report(
+        tuple(sorted(checked, key=lambda one: one.index)),
+        stream.unusable,
+        len(stream.usable),
+        any(one.public for one in stream.usable),
+    )
 
 
 def load_resolvers(options: Options) -> list[IResolver]:
@@ -180,46 +282,28 @@ def load_resolvers(options: Options) -> list[IResolver]:
             resolvers.append(given)
             continue
         pointed = [
-            replace(one, root_hints=options.root_hints, trust_anchor=options.trust_anchor)
+            replace(
+                one,
+                root_hints=options.root_hints,
+                trust_anchor=options.trust_anchor,
+                rate=options.rate,
+            )
             for one in spec.parse_list(given)
         ]
         resolvers += loader.load_all(pointed, refuse)
     return resolvers
 
 
-def _rounds(
-    preflight: Preflight, identifiers: Sequence[Identifier | None], options: Options
-) -> Iterator[set[Identifier | None]]:
-    """Ask about all once, and again about those that saw an error.
-
-    :returns: after each round those about which no more is to be known; for IP addresses, None.
-    """
-    asked = [one for one in identifiers if one is not None]
-    preflight.round(asked)
-    settled: set[Identifier | None] = {None}
-    for _ in range(options.rounds - 1):
-        doubtful = [one for one in asked if preflight.failed_in_last_round(one)]
-        yield settled | (set(asked) - set(doubtful))
-        if not doubtful:
-            return
-        options.sleep(ROUND_INTERVAL)
-        preflight.round(doubtful)
-        asked = doubtful
-    yield settled | set(asked)
+def _as_query(name: Any) -> Any:
+    return Query(name) if isinstance(name, str) else name
 
 
-def _checked(
-    index: int,
-    query: Query,
-    identifier: Identifier | None,
-    preflight: Preflight,
-    options: Options,
-    lasting: Lasting,
-) -> Checked:
-    if identifier is None:
-        return Checked(index, query.text, Verdict.PERMITTED)
-    requester = _requester(query, options)
-    evidence = verdict.judged_for(preflight.evidence(identifier), requester)
+def _identify(query: Query) -> Identifier | None:
+    return query.identifier
+
+
+def _checked(index: int, evidence: Evidence, options: Options, lasting: Lasting) -> Checked:
+    identifier = evidence.identifier
     reached = verdict.decide(
         evidence, lasting, clock_is_right=verdict.is_clock_right(options.clock_skew)
     )

@@ -6,14 +6,16 @@ import argparse
 import json
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 from certbot_caa_guard import checking
 from certbot_caa_guard.caa import ACME_METHODS
-from certbot_caa_guard.checking import Checked, Options, Query, Report
+from certbot_caa_guard.checking import Checked, Options, Query
 from certbot_caa_guard.console import authority, queries
+from certbot_caa_guard.console.queries import Queries
 from certbot_caa_guard.console.usage import UsageError
+from certbot_caa_guard.names import IdentifierError
 from certbot_caa_guard.report import text
 from certbot_caa_guard.resolvers import spec
 from certbot_caa_guard.resolvers.loader import ResolverError
@@ -45,7 +47,12 @@ def add_to(commands: Any) -> None:
     _add_judging(parser)
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON document")
-    output.add_argument("--jsonl", action="store_true", help="print a JSON object a line")
+    output.add_argument(
+        "--jsonl", action="store_true", help="print a JSON object a line, as each is known"
+    )
+    parser.add_argument(
+        "--ordered", action="store_true", help="with --jsonl, keep the order of the names"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,33 +61,54 @@ def run(options: argparse.Namespace) -> int:
     :raises UsageError: when an argument or the input is wrong.
     """
     who = authority.find(options.server, options.issuer, options.account_uri, options.config_dir)
-    asked = queries.gather(
-        options.names, options.file, Query("", options.validation_method, who.account_uri)
-    )
+    defaults = Query("", options.validation_method, who.account_uri)
     try:
-        report = checking.check(
-            asked,
-            Options(
-                resolvers=[options.resolver],
-                issuers=who.issuers,
-                rounds=options.rounds,
-                strict=options.strict_rfc,
-                clock_skew=who.clock_skew,
-                root_hints=options.root_hints,
-                trust_anchor=options.trust_anchor,
-                progress=_progress,
-                known=_print_line if options.jsonl else _say_nothing,
-            ),
-        )
+        if options.jsonl:
+            return _stream(Queries(options.names, options.file, defaults), options, who)
+        asked = queries.gather(options.names, options.file, defaults)
+        report = checking.check(asked, _options(options, who))
     except (spec.SpecError, ResolverError) as error:
         raise UsageError(str(error)) from error
-    for line in _remarks(report, who):
-        print(line, file=sys.stderr)
+    _remark(who, report.unusable, report.perspectives, report.has_public_perspective)
     if options.json:
         print(json.dumps([checked.as_json() for checked in report.checked], indent=1))
-    elif not options.jsonl:
+    else:
         _print_table(report.checked, who.issuers)
-    return _status(report.checked)
+    return _status({checked.verdict for checked in report.checked})
+
+
+def _stream(asked: Queries, options: argparse.Namespace, who: authority.Authority) -> int:
+    """Print a line for each as soon as it is known.
+
+    A line of input that cannot be read ends it, when all before it are answered.
+    """
+    verdicts: set[Verdict] = set()
+    with checking.check_stream(asked, _options(options, who)) as stream:
+        try:
+            for batch in stream.lines():
+                sys.stdout.write("".join([f"{line}\n" for _, line in batch]))
+                sys.stdout.flush()
+                verdicts.update([verdict for verdict, _ in batch])
+        except IdentifierError as error:
+            raise UsageError(f"{asked.where}: {error}") from error
+        usable = stream.usable
+        _remark(who, stream.unusable, len(usable), any(one.public for one in usable))
+    return _status(verdicts)
+
+
+def _options(options: argparse.Namespace, who: authority.Authority) -> Options:
+    return Options(
+        resolvers=[options.resolver],
+        issuers=who.issuers,
+        rounds=options.rounds,
+        strict=options.strict_rfc,
+        clock_skew=who.clock_skew,
+        root_hints=options.root_hints,
+        trust_anchor=options.trust_anchor,
+        rate=options.rate,
+        ordered=options.ordered,
+        progress=_progress,
+    )
 
 
 def _add_asking(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +128,13 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
         default=2,
         metavar="N",
         help="how often to ask about a name that fails (default: 2)",
+    )
+    group.add_argument(
+        "--rate",
+        type=_rate,
+        metavar="N",
+        help="ask each resolver N questions a second at most (default: 500 where it is not on this "
+        "machine)",
     )
 
 
@@ -137,40 +172,41 @@ def _add_judging(parser: argparse.ArgumentParser) -> None:
 
 
 def _rounds(argument: str) -> int:
-    if not argument.isascii() or not argument.isdecimal() or not 1 <= int(argument) <= 100:
-        raise argparse.ArgumentTypeError(f"{argument!r} is not a number from 1 to 100")
+    return _number(argument, 100)
+
+
+def _rate(argument: str) -> int:
+    return _number(argument, 1_000_000)
+
+
+def _number(argument: str, most: int) -> int:
+    is_number = argument.isascii() and argument.isdecimal() and len(argument) < 10
+    if not is_number or not 1 <= int(argument) <= most:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not a number from 1 to {most}")
     return int(argument)
-
-
-def _print_line(checked: Checked) -> None:
-    print(json.dumps(checked.as_json()), flush=True)
-
-
-def _say_nothing(_checked: Checked) -> None:
-    """For output that comes all at the end."""
 
 
 def _progress(done: int, of: int) -> None:
     if sys.stderr.isatty():
-        shown = f"\r{done} of {of} answers " if done < of else f"\r{'':40}\r"
+        shown = f"\r{done} of {of} names " if done < of else f"\r{'':40}\r"
         print(shown, end="", file=sys.stderr, flush=True)
 
 
-def _remarks(report: Report, who: authority.Authority) -> list[str]:
+def _remark(
+    who: authority.Authority, unusable: Iterable[str], perspectives: int, has_public: bool
+) -> None:
     remarks = [
         *who.remarks,
-        *(
-            f"The resolver {name} does not resolve the root now; it has no say."
-            for name in report.unusable
-        ),
+        *(f"The resolver {one} does not resolve the root now; it has no say." for one in unusable),
     ]
-    if not report.perspectives:
+    if not perspectives:
         remarks.append("Nobody could be asked: name a resolver that works with --resolver udp://IP")
-    elif not report.has_public_perspective:
+    elif not has_public:
         remarks.append(
             "Only this machine's own resolver was asked, which may see other records than the CA."
         )
-    return remarks
+    for line in remarks:
+        print(line, file=sys.stderr)
 
 
 def _print_table(checked: Iterable[Checked], issuers: tuple[str, ...]) -> None:
@@ -193,8 +229,7 @@ def _where(checked: Checked) -> str:
     return "no CAA records" if checked.verdict is Verdict.PERMITTED else ""
 
 
-def _status(checked: Iterable[Checked]) -> int:
-    verdicts = {one.verdict for one in checked}
+def _status(verdicts: Set[Verdict]) -> int:
     if verdicts & {Verdict.DENIED, Verdict.BROKEN, Verdict.FLAKY}:
         return _TO_MEND
     return _NOT_FOUND_OUT if Verdict.UNKNOWN in verdicts else _ALL_WELL

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 from certbot_caa_guard.checking import Query
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.names import IdentifierError
 
 _LONGEST_LINE = 64 * 1024
+_CHUNK = 64 * 1024
 _MEMBERS = {
     "identifier": "text",
     "validation_method": "validation_method",
@@ -20,38 +26,101 @@ _MEMBERS = {
 }
 
 
+class _End:
+    """There are no more."""
+
+
+_END: Final = _End()
+
+
+class Queries(Iterator["Query | None"]):
+    """The queries of a command line, read as they are wanted; None while there is none to read.
+
+    :ivar where: the place of the last one, to be named in an error.
+    """
+
+    def __init__(self, names: Sequence[str], file: str | None, defaults: Query) -> None:
+        """See :func:`gather`."""
+        self.where = ""
+        self._any = False
+        self._defaults = defaults
+        self._queries = chain(self._given(names), self._read(file) if file is not None else ())
+
+    def __next__(self) -> Query | None:
+        query = next(self._queries, _END)
+        if isinstance(query, _End):
+            if not self._any:
+                raise UsageError("no name is given: write names as arguments, or -f FILE")
+            raise StopIteration
+        self._any = self._any or query is not None
+        return query
+
+    def _given(self, names: Sequence[str]) -> Iterator[Query]:
+        for name in names:
+            self.where = name
+            yield _with_defaults({"text": name}, self._defaults)
+
+    def _read(self, file: str) -> Iterator[Query | None]:
+        source = "standard input" if file == "-" else file
+        try:
+            with nullcontext(sys.stdin) if file == "-" else Path(file).open("rb") as opened:
+                yield from self._parsed(_lines(opened), source)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read {source}: {error}") from error
+
+    def _parsed(self, lines: Iterable[str | None], source: str) -> Iterator[Query | None]:
+        number = 0
+        for line in lines:
+            if line is None:
+                yield None
+                continue
+            number += 1
+            text = line.strip()
+            self.where = where = f"{source}, line {number}"
+            if len(line) > _LONGEST_LINE:
+                raise UsageError(f"{where}: too long to be a name")
+            if not text or text.startswith("#"):
+                continue
+            members = _members(text, where) if text.startswith("{") else {"text": text}
+            yield _with_defaults(members, self._defaults)
+
+
 def gather(names: Sequence[str], file: str | None, defaults: Query) -> list[Query]:
-    """The queries of a command line.
+    """All queries of a command line.
 
     :param names: those given as arguments.
     :param file: the path of a file with one name or JSON object a line; ``-`` is standard input.
     :param defaults: method and account for the names that do not say their own.
     :raises UsageError: when there is none, or one cannot be read; it tells the line.
     """
-    queries = [_checked(_with_defaults({"text": name}, defaults), name) for name in names]
-    if file == "-":
-        queries += _read(sys.stdin, "standard input", defaults)
-    elif file is not None:
-        try:
-            with Path(file).open(encoding="utf-8") as lines:
-                queries += _read(lines, file, defaults)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read {file}: {error}") from error
-    if not queries:
-        raise UsageError("no name is given: write names as arguments, or -f FILE")
-    return queries
+    queries = Queries(names, file, defaults)
+    return [_checked(query, queries.where) for query in queries if query is not None]
 
 
-def _read(lines: Iterable[str], source: str, defaults: Query) -> Iterator[Query]:
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        where = f"{source}, line {number}"
-        if len(line) > _LONGEST_LINE:
-            raise UsageError(f"{where}: too long to be a name")
-        if not text or text.startswith("#"):
+def _lines(file: IO[Any]) -> Iterator[str | None]:
+    """The lines of *file*.
+
+    Where they come from a pipe or a terminal, None while there is none: to wait for it would hold
+    up all that is known of those before.
+    """
+    try:
+        descriptor = file.fileno()
+    except (OSError, ValueError):  # no file of the operating system
+        yield from file
+        return
+    rest = b""
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    while True:
+        if not regular and not select.select([descriptor], [], [], 0)[0]:
+            yield None
             continue
-        members = _members(text, where) if text.startswith("{") else {"text": text}
-        yield _checked(_with_defaults(members, defaults), where)
+        chunk = os.read(descriptor, _CHUNK)
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8")
+        if not chunk or len(rest) > _LONGEST_LINE:
+            yield rest.decode("utf-8")
+            return
 
 
 def _members(text: str, where: str) -> dict[str, Any]:

@@ -167,5 +167,5 @@ def test_on_a_terminal_it_shows_how_far_it_is(
     check._progress(3, 9)
     check._progress(9, 9)
     shown = capsys.readouterr().err
-    assert "3 of 9 answers" in shown
+    assert "3 of 9 names" in shown
     assert shown.endswith("\r")
