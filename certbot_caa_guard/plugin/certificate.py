@@ -43,9 +43,10 @@ def certificate_of(lineage: Any, *, chosen_grace: str | None, server: str) -> Ce
     )
     if lineage.is_test_cert and lineage.server != server:
         return Certificate(frozenset(), end, begin)
-    left = _grace(end - begin, lineage, chosen_grace)
-    room = end - datetime.datetime.min.replace(tzinfo=_UTC)
-    return Certificate(frozenset(lineage.names()), end, end - min(left, room))
+    lifetime = end - begin
+    # No grace is no waiting: it is over before it begins.
+    left = min(_grace(lifetime, lineage, chosen_grace) or lifetime, lifetime)
+    return Certificate(frozenset(lineage.names()), end, end - left)
 
 
 def _grace(

@@ -16,7 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LIFETIME = datetime.timedelta(days=30)
+# Longer than what the CA issues: clients may live in its future.
+_LIFETIME = datetime.timedelta(days=365)
 
 
 @dataclass(frozen=True)
