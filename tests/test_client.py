@@ -239,25 +239,36 @@ def test_a_servfail_at_authorization_is_outlived(
     assert program.answered == 3
 
 
+def _refusal(name: str) -> dict[str, Any]:
+    return {
+        "type": "urn:ietf:params:acme:error:caa",
+        "detail": "Error finalizing order :: rechecking caa: While processing CAA for "
+        f"{name}: CAA record for good.net prevents issuance",
+        "status": 403,
+        "identifier": {"type": "dns", "value": name},
+    }
+
+
 def test_what_only_the_ca_refuses_is_left_out_and_told(ca: CA, program: Program) -> None:
     """Where the CA sees other records than we do."""
     ca.inject(
         {
             "type": "urn:ietf:params:acme:error:caa",
-            "detail": "Error finalizing order :: rechecking caa: While processing CAA for "
-            "e.good.net: CAA record for good.net prevents issuance",
+            "detail": 'Error finalizing order :: Rechecking CAA for "e.good.net" and 1 more '
+            "identifiers failed. Refer to sub-problems for more information",
             "status": 403,
+            "subproblems": [_refusal("e.good.net"), _refusal("f.good.net")],
         },
         "finalize",
     )
-    issued = program.obtain("d.good.net", "e.good.net")
+    issued = program.obtain("d.good.net", "e.good.net", "f.good.net")
     assert _names_in(issued) == {"d.good.net"}
-    assert program.held == [(1, ["e.good.net"])]
-    assert program.csrs == [("d.good.net", "e.good.net"), ("d.good.net",)]
-    (held,) = issued.held
-    assert (held.verdict, held.owner) == (Verdict.DENIED, "good.net")
-    assert "the CAA record at good.net prevents issuance" in held.reason
+    assert program.held == [(1, ["e.good.net", "f.good.net"])]
+    assert program.csrs == [("d.good.net", "e.good.net", "f.good.net"), ("d.good.net",)]
+    assert {(held.verdict, held.owner) for held in issued.held} == {(Verdict.DENIED, "good.net")}
+    assert "the CAA record at good.net prevents issuance" in issued.held[0].reason
     assert [attempt.next for attempt in issued.attempts] == [Step.HOLD]
+    assert (issued.orders, issued.finalizations) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -89,16 +89,26 @@ def read(text: str) -> tuple[Reading, ...]:
     :returns: never none; a single reading with :attr:`Meaning.NOT_CAA` where nothing in *text* is
         about CAA or a rate limit.
     """
-    alone = text.strip()
-    is_detail = "\n" not in alone and alone[:1] not in {"{", "["}
-    readings = problem.read({"detail": alone}) if is_detail else ()
-    if all(one.meaning is Meaning.NOT_CAA for one in readings):
-        readings = tuple(
-            _near(reading, found)
-            for found in _in_text(text, depth=0)
-            for reading in problem.read(found.document, identifier=found.identifier)
-        )
-    return _last_words(readings)
+    alone = _alone(text.strip())
+    readings = problem.read(alone) if alone is not None else ()
+    if any(one.meaning is not Meaning.NOT_CAA for one in readings):
+        return readings
+    return _last_words(
+        _near(reading, found)
+        for found in _in_text(text, depth=0)
+        for reading in problem.read(found.document, identifier=found.identifier)
+    )
+
+
+def _alone(text: str) -> Mapping[str, Any] | None:
+    """The problem document that a text is, and nothing else; or what is the detail of one."""
+    if text[:1] in {"{", "["}:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) and isinstance(value.get("detail"), str) else None
+    return None if "\n" in text else {"detail": text}
 
 
 def _near(reading: Reading, found: _Found) -> Reading:

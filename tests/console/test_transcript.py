@@ -88,6 +88,15 @@ def test_all_clients_logs_tell_the_same(log: str) -> None:
     assert readings == {one.identifier: one for one in problem.read(_SEVERAL)}
 
 
+def test_a_document_alone_is_read_as_the_guard_reads_it() -> None:
+    """Where one of several problems is not about CAA, that is said."""
+    other = {"type": "urn:ietf:params:acme:error:malformed", "detail": "No."}
+    document = {**_SEVERAL, "subproblems": [_SUBPROBLEMS[0], other]}
+    readings = transcript.read(json.dumps(document, indent=1))
+    assert readings == problem.read(document)
+    assert readings[-1].meaning is Meaning.NOT_CAA
+
+
 def _denied(identifier: str | None, owner: str, at: At = At.AUTHORIZATION) -> Reading:
     return Reading(Meaning.DENIED, identifier, owner, at=at)
 
