@@ -5,6 +5,7 @@ The seams call in here; what is here knows certbot's configuration, but none of 
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import email.utils
 import logging
@@ -30,10 +31,11 @@ from certbot_caa_guard.plugin import lineage as state
 from certbot_caa_guard.plugin.certificate import Certificate, certificate_of
 from certbot_caa_guard.plugin.display import Display
 from certbot_caa_guard.plugin.orders import CertbotOrders
+from certbot_caa_guard.plugin.sharing import OpenResolvers
 from certbot_caa_guard.plugin.stopped import Stopped
 from certbot_caa_guard.preflight import Preflight
 from certbot_caa_guard.report import text
-from certbot_caa_guard.resolvers import loader, spec
+from certbot_caa_guard.resolvers import spec
 from certbot_caa_guard.split import Course, OnFail, course
 from certbot_caa_guard.verdict import Evidence, Lasting, Verdict
 
@@ -79,7 +81,7 @@ class Process:
 
     patience: Patience | None = None
     told_of_subset: bool = False
-    said: set[str] = field(default_factory=set)
+    resolvers: OpenResolvers = field(default_factory=OpenResolvers)
 
     def patience_for(self, deadline: float) -> Patience:
         """The waiting left to one issuance, within that of the process."""
@@ -89,6 +91,7 @@ class Process:
 
 
 PROCESS = Process()
+atexit.register(lambda: PROCESS.resolvers.close())
 
 
 class Session:
@@ -111,8 +114,11 @@ class Session:
         self.certname = call.certname
 
     def close(self) -> None:
-        """Give back what the issuance held: the resolvers and the history."""
+        """Give back what the issuance held; resolvers that work are left to the next one."""
         self._resources.close()
+        if self._preflight is not None and self._preflight.unusable:
+            failed = [perspective.name for perspective in self._preflight.unusable]
+            self._process.resolvers.close_those_with(failed)
 
     @property
     def issuance(self) -> Issuance:
@@ -258,12 +264,9 @@ class Session:
             )
             for one in spec.parse_list(config.caa_guard_resolver)
         ]
-        resolvers = loader.load_all(
+        return self._process.resolvers.named(
             specs, lambda reason: self._display.alert(f"CAA guard: {text.printable(reason)}")
         )
-        for resolver in resolvers:
-            self._resources.callback(resolver.close)
-        return resolvers
 
     def _find_issuers(self) -> tuple[str, ...]:
         config = self._config

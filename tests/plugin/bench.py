@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certbot_caa_guard.plugin import display, guard
 from certbot_caa_guard.plugin import lineage as state
+from certbot_caa_guard.resolvers import loader
 from tests.fakes import ISSUER, Answer, Clock, FakeResolver
 
 try:
@@ -240,7 +241,7 @@ class Bench:
 
     def set_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put the stand-ins in place."""
-        monkeypatch.setattr(guard.loader, "load", lambda spec: self.resolvers[spec.text])
+        monkeypatch.setattr(loader, "load", lambda spec: self.resolvers[spec.text])
         monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=self.clock, time=self.clock))
         monkeypatch.setattr(display.Display, "sleep", lambda _self, s: self.clock.sleep(s))
         noninteractive = display_obj.NoninteractiveDisplay(self.output)
@@ -308,7 +309,7 @@ class Bench:
         self.clock.now += hours * 3600
         self.output.truncate(0)
         self.acme.ordered.clear()
-        guard.PROCESS.__dict__.update(guard.Process().__dict__)
+        forget_process()
 
     @property
     def pending(self) -> Path:
@@ -317,6 +318,12 @@ class Bench:
     @property
     def said(self) -> str:
         return self.output.getvalue()
+
+
+def forget_process() -> None:
+    """What the guard did so far was done by another process, which has ended."""
+    guard.PROCESS.resolvers.close()
+    guard.PROCESS.__dict__.update(guard.Process().__dict__)
 
 
 PLUGINS = disco.PluginsRegistry.find_all()

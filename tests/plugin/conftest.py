@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from certbot._internal import client, main, renewal
 
-from certbot_caa_guard.plugin import guard, seams
+from certbot_caa_guard.plugin import seams
 from tests.fakes import Clock
-from tests.plugin.bench import Bench
+from tests.plugin.bench import Bench, forget_process
 
 WRAPPED = ("_get_and_save_cert", "_csr_get_and_save_cert", "_find_cert")
 ITEMS = ("BOOL_CONFIG_ITEMS", "INT_CONFIG_ITEMS", "STR_CONFIG_ITEMS")
@@ -31,10 +31,6 @@ def fresh_certbot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget_process()
     yield
     forget_process()
-
-
-def forget_process() -> None:
-    guard.PROCESS.__dict__.update(guard.Process().__dict__)
 
 
 @pytest.fixture

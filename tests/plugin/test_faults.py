@@ -28,8 +28,7 @@ from tests.fakes import (
     issue,
     rate_limited,
 )
-from tests.plugin.bench import Bench, texts
-from tests.plugin.conftest import forget_process
+from tests.plugin.bench import Bench, forget_process, texts
 
 PACKAGE = Path(certbot_caa_guard.__file__).parent
 NAMES = ("a.net", "b.net", "c.net")

@@ -18,6 +18,7 @@ from certbot._internal import main
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.plugin import guard
 from certbot_caa_guard.plugin.stopped import Stopped
+from certbot_caa_guard.resolvers import loader
 from tests.fakes import (
     at_authorization,
     at_finalize,
@@ -581,14 +582,14 @@ class TestSurroundings:
     def test_a_resolver_that_cannot_be_had_is_told(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        load = guard.loader.load
+        load = loader.load
 
         def fail_one(spec: Any) -> Any:
             if spec.text == RESOLVERS[0]:
-                raise guard.loader.ResolverError("it is \x1b[31mred")
+                raise loader.ResolverError("it is \x1b[31mred")
             return load(spec)
 
-        monkeypatch.setattr(guard.loader, "load", fail_one)
+        monkeypatch.setattr(loader, "load", fail_one)
         bench.answers({"b.net": DENIED})
         assert bench.issue(*NAMES).names() == REST
         assert "it is \\x1b[31mred" in bench.said
@@ -597,9 +598,9 @@ class TestSurroundings:
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(_spec: Any) -> Any:
-            raise guard.loader.ResolverError("none")
+            raise loader.ResolverError("none")
 
-        monkeypatch.setattr(guard.loader, "load", fail)
+        monkeypatch.setattr(loader, "load", fail)
         assert bench.issue(*NAMES).names() == [*NAMES]
         assert "nobody could be asked" in bench.said
 
