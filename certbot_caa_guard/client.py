@@ -61,6 +61,7 @@ __all__ = [
     "NothingOrderedError",
     "OnFail",
     "Options",
+    "Time",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -244,11 +245,14 @@ class GuardedClient:
             When names must be left out later it is called again.
         :raises NothingOrderedError: when no order was placed.
         :raises certbot_caa_guard.names.IdentifierError: when a name is no identifier.
-        :raises ValueError: when the CSR is for other names.
+        :raises ValueError: when no name is given, or the CSR is for other names.
         :raises acme.messages.Error: or another of acme's own, when the CA refuses for good.
         """
+        ordered = _normal(wanted)
+        if not ordered:
+            raise ValueError("no name is given")
         with ExitStack() as stack:
-            run = self._run(_normal(wanted), stack)
+            run = self._run(ordered, stack)
             self._check_first(run)
             while True:
                 orders = self._orders(make_csr, run)
@@ -297,8 +301,8 @@ class GuardedClient:
             settings=Settings(
                 on_fail=options.on_fail,
                 retries=options.retries,
-                spare=frozenset(options.spare),
-                rejoining=frozenset(options.rejoining),
+                spare=frozenset(_normal(options.spare)),
+                rejoining=frozenset(_normal(options.rejoining)),
             ),
             surroundings=Surroundings(
                 clock=self._time.clock,
@@ -449,9 +453,9 @@ class _Run:
         verdict = self._verdicts.get(name)
         if verdict is None or not verdict.holds:
             verdict = Verdict.DENIED if denied else Verdict.BROKEN
-        if known.main_denial is None and known.main_failure is None:
-            return Held(name, verdict, _owner(known, said), text.refusal(said))
-        return Held(name, verdict, _owner(known, said), text.reason(known, verdict, self._issuers))
+        seen = known.main_denial is not None or known.main_failure is not None
+        reason = text.reason(known, verdict, self._issuers) if seen else self._scribe.refusal(said)
+        return Held(name, verdict, _owner(known, said), reason)
 
     def issued(self, order: messages.OrderResource) -> Issued:
         """The outcome."""
@@ -471,6 +475,7 @@ class _Scribe:
 
     def __init__(self, teller: Teller | None) -> None:
         self._teller = teller
+        self._detail = ""
         self.readings: tuple[Reading, ...] = ()
         self.attempts: list[Attempt] = []
 
@@ -487,8 +492,15 @@ class _Scribe:
         if self._teller is not None and step is not Step.HOLD:
             self._teller.next(step, wait)
 
+    def refusal(self, readings: Sequence[Reading]) -> str:
+        """What the CA just said; of some identifiers, where it did."""
+        if readings:
+            return text.refusal(readings).removeprefix("CAA guard: ")
+        return text.printable(f"the CA refused the order: {self._detail}")
+
     def hear(self, documents: Documents) -> None:
         """Note what the CA just said."""
+        self._detail = " ".join(str(document.get("detail", "")) for _, document in documents)
         self.readings = tuple(
             reading
             for identifier, document in documents
@@ -528,14 +540,8 @@ def _owner(known: Evidence, said: Sequence[Reading]) -> str:
 
 def _normal(wanted: Iterable[str]) -> list[str]:
     """The names as they are ordered, each once."""
-    normal = list(
-        dict.fromkeys(
-            one.strip() if names.is_ip_address(one) else str(names.parse(one)) for one in wanted
-        )
-    )
-    if not normal:
-        raise ValueError("no name is given")
-    return normal
+    normal = (one.strip() if names.is_ip_address(one) else str(names.parse(one)) for one in wanted)
+    return list(dict.fromkeys(normal))
 
 
 def _names_in(csr_pem: bytes) -> set[str]:

@@ -266,7 +266,9 @@ def test_what_only_the_ca_refuses_is_left_out_and_told(ca: CA, program: Program)
     assert program.held == [(1, ["e.good.net", "f.good.net"])]
     assert program.csrs == [("d.good.net", "e.good.net", "f.good.net"), ("d.good.net",)]
     assert {(held.verdict, held.owner) for held in issued.held} == {(Verdict.DENIED, "good.net")}
-    assert "the CAA record at good.net prevents issuance" in issued.held[0].reason
+    assert issued.held[0].reason == (
+        "the CA refused: e.good.net: the CAA record at good.net prevents issuance"
+    )
     assert [attempt.next for attempt in issued.attempts] == [Step.HOLD]
     assert (issued.orders, issued.finalizations) == (2, 2)
 
@@ -350,6 +352,36 @@ def _orders_of(program: Program) -> AcmeOrders:
     clock = Clock()
     csr_pem = program.make_csr(["good.net"])
     return AcmeOrders(program.client.acme, csr_pem, program.answer, World(clock, clock.sleep))
+
+
+def test_a_name_that_can_wait_in_its_certificate_is_not_left_out(ca: CA, program: Program) -> None:
+    with pytest.raises(errors.ValidationError):
+        program.obtain("good.net", "denied.net", spare=["DENIED.net"])
+    assert ca.spent.orders == 1
+
+
+def test_whatever_is_wrong_with_a_name_that_comes_back_the_others_do_not_suffer(
+    ca: CA, program: Program
+) -> None:
+    ca.inject(
+        {"type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "No.", "status": 400},
+        "new-order",
+    )
+    issued = program.obtain("good.net", "back.good.net", rejoining=["back.good.net"])
+    assert issued.ordered == ("good.net",)
+    (held,) = issued.held
+    assert (held.name, held.owner) == ("back.good.net", "back.good.net")
+    assert held.reason == "the CA refused the order: No."
+
+
+def test_wildcards_are_judged_by_methods_that_can_prove_them(
+    internet: Internet, program: Program
+) -> None:
+    method = '0 issue "letsencrypt.org; validationmethods=http-01"'
+    internet.publish("web.good.net", "CAA", method)
+    guarded = program.guarded(validation_methods={"http-01", "dns-01"})
+    with pytest.raises(NothingOrderedError, match="other validation methods"):
+        guarded.obtain(["*.web.good.net"], program.make_csr)
 
 
 def test_what_is_not_about_caa_is_the_programs_own(ca: CA, program: Program) -> None:
