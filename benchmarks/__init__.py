@@ -22,6 +22,7 @@ from pathlib import Path
 
 from benchmarks.results import Result
 
+COMMON_PAGE = "benchmarks.md"
 PARTS = {
     "a": "benchmarks.throughput",
     "b": "benchmarks.preflight",
@@ -55,12 +56,14 @@ class Part:
     :ivar letter: what it is called on the command line.
     :ivar title: what it measures, in a line.
     :ivar description: how, in Markdown.
+    :ivar page: the page in docs/ that tells of it; a module may say ``PAGE`` to have its own.
     """
 
     letter: str
     title: str
     description: str
     run: Callable[[Settings], Result]
+    page: str
 
 
 def load(letter: str) -> Part:
@@ -70,4 +73,5 @@ def load(letter: str) -> Part:
     """
     module = importlib.import_module(PARTS[letter])
     title, _, description = (module.__doc__ or "").partition("\n")
-    return Part(letter, title.strip().rstrip("."), description.strip(), module.run)
+    page = getattr(module, "PAGE", COMMON_PAGE)
+    return Part(letter, title.strip().rstrip("."), description.strip(), module.run, page)

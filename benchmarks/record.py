@@ -1,7 +1,7 @@
-"""The page of results in docs/: each part as it was measured last.
+"""The pages of results in docs/: each part as it was measured last.
 
 The results stand in a JSON file beside the page, so that a part can be measured anew and the
-page and the plot be made again without the others.
+pages and the plot be made again without the others.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks import PARTS, Part, load, machine, plot
+from benchmarks import COMMON_PAGE, PARTS, Part, load, machine, plot
 from benchmarks.results import Result
 
 _DOCS = Path(__file__).parent.parent / "docs"
-PAGE = _DOCS / "benchmarks.md"
+PAGE = _DOCS / COMMON_PAGE
 _PLOT = _DOCS / "benchmarks.svg"
 _DATA = _DOCS / "benchmarks.json"
 
@@ -44,24 +44,29 @@ def write(part: Part, result: Result, command: str) -> None:
     }
     _DATA.write_text(json.dumps(dict(sorted(data.items())), indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(data), encoding="utf-8")
+    if part.page != COMMON_PAGE:
+        (_DOCS / part.page).write_text(_section(part, data[part.letter], "#"), encoding="utf-8")
     plot.draw(data, _PLOT)
 
 
 def page(data: dict[str, Any]) -> str:
-    """The whole page, from what was found of each part."""
-    return "\n".join([_HEAD, *(_section(load(one), data[one]) for one in PARTS if one in data)])
+    """The whole page, from what was found of each part that has no page of its own."""
+    parts = [load(letter) for letter in PARTS if letter in data]
+    sections = [
+        _section(part, data[part.letter], f"## {part.letter}.")
+        for part in parts
+        if part.page == COMMON_PAGE
+    ]
+    return "\n".join([_HEAD, *sections])
 
 
-def _section(part: Part, found: dict[str, Any]) -> str:
+def _section(part: Part, found: dict[str, Any], mark: str) -> str:
     measured = (
         f"Measured on {found['date']} at {found['commit']} with `{found['command']}`: "
         f"{found['machine']}; load {found['load']}."
     )
     result = Result.from_json(found["result"])
-    return (
-        f"## {part.letter}. {part.title}\n\n{part.description}\n\n{result.markdown()}\n\n"
-        f"{measured}\n"
-    )
+    return f"{mark} {part.title}\n\n{part.description}\n\n{result.markdown()}\n\n{measured}\n"
 
 
 def _read() -> dict[str, Any]:
