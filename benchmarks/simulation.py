@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from benchmarks import Settings
     from tests.simulation.scenarios import Contender, Outcome, Place
     from tests.simulation.world import World
+
+PAGE = "simulation.md"
 
 _COLUMNS = (
     "schedule",
@@ -50,45 +52,61 @@ _LEGEND = (
     "certbot refuses `--allow-subset-of-names` for wildcards.",
 )
 
-# Runs of the guard, and of each other contender, in each place.
+# Runs of certbot with the guard, and of each other contender, in each place.
 _RUNS = {"i": (50, 10), "ii": (2, 1), "iii": (2, 1), "iv": (3, 1), "v": (15, 5)}
 _QUICK = {"i": (4, 1), "ii": (1, 1), "iii": (1, 1), "iv": (1, 1), "v": (2, 1)}
+
+# Certificates for programs in each place: how many times how many one after the other.
+_BATCHES = (5, 100)
+_QUICK_BATCHES = (1, 10)
 
 _world: World | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """One certificate to be had."""
+    """Certificates to be had.
+
+    :ivar times: how many, one after the other.
+    """
 
     scenario: str
     place: Place
     contender: Contender
     seed: int
+    times: int = 1
+
+
+Outcomes = Mapping[Job, "Sequence[Outcome]"]
 
 
 def run(settings: Settings) -> Result:
     """Run every contender under every schedule."""
-    jobs = list(_jobs(_QUICK if settings.quick else _RUNS))
-    outcomes = dict(zip(jobs, _run_all(jobs, settings.directory), strict=True))
-    return summary(outcomes)
+    jobs = [
+        *_programs(*(_QUICK_BATCHES if settings.quick else _BATCHES)),
+        *_certbots(_QUICK if settings.quick else _RUNS),
+    ]
+    with ProcessPoolExecutor(
+        os.cpu_count(), get_context("spawn"), initializer=_enter, initargs=(settings.directory,)
+    ) as pool:
+        return summary(dict(zip(jobs, pool.map(_run_one, jobs), strict=True)))
 
 
-def _jobs(runs: dict[str, tuple[int, int]]) -> Iterable[Job]:
+def _programs(batches: int, times: int) -> Iterable[Job]:
     from tests.simulation.scenarios import Contender, Place
 
+    for place, seed in itertools.product(Place, range(batches)):
+        yield Job("i'", place, Contender.PROGRAM, seed, times)
+
+
+def _certbots(runs: Mapping[str, tuple[int, int]]) -> Iterable[Job]:
+    from tests.simulation.scenarios import Contender, Place
+
+    certbots = (Contender.ALONE, Contender.SUBSET, Contender.GUARDED)
     for scenario, (guarded, others) in runs.items():
-        for place, contender in itertools.product(Place, Contender):
+        for place, contender in itertools.product(Place, certbots):
             for seed in range(guarded if contender is Contender.GUARDED else others):
                 yield Job(scenario, place, contender, seed)
-
-
-def _run_all(jobs: Sequence[Job], directory: Path) -> list[Outcome]:
-    """As many at a time as there are processors, each with a world of its own."""
-    with ProcessPoolExecutor(
-        os.cpu_count(), get_context("spawn"), initializer=_enter, initargs=(directory,)
-    ) as pool:
-        return list(pool.map(_run_one, jobs))
 
 
 def _enter(directory: Path) -> None:
@@ -99,23 +117,28 @@ def _enter(directory: Path) -> None:
     _world = World(directory / str(os.getpid())).__enter__()
 
 
-def _run_one(job: Job) -> Outcome:
-    from tests.simulation import scenarios
+def _run_one(job: Job) -> Sequence[Outcome]:
+    from tests.simulation import programs, scenarios
 
     if _world is None:
         raise RuntimeError("there is no world to run in")
     scenario = scenarios.SCENARIOS[job.scenario]
-    return scenarios.run(_world, scenario, job.place, job.contender, seed=job.seed)
+    if job.contender is scenarios.Contender.PROGRAM:
+        outcomes = programs.run_many(_world, scenario, job.place, seed=job.seed, times=job.times)
+        return list(outcomes)
+    return [scenarios.run(_world, scenario, job.place, job.contender, seed=job.seed)]
 
 
-def summary(outcomes: dict[Job, Outcome]) -> Result:
+def summary(outcomes: Outcomes) -> Result:
     """One table of all runs, and whether the guard did what it promises."""
     from tests.simulation.scenarios import SCENARIOS
 
     groups: dict[tuple[str, str, str], list[Outcome]] = {}
-    for job, outcome in outcomes.items():
+    for job, found in sorted(
+        outcomes.items(), key=lambda one: list(SCENARIOS).index(one[0].scenario)
+    ):
         key = (job.scenario, job.place.value, job.contender.value)
-        groups.setdefault(key, []).append(outcome)
+        groups.setdefault(key, []).extend(found)
     rows = [
         (f"({key[0]})", *key[1:], *_cells(found, SCENARIOS[key[0]].lost))
         for key, found in groups.items()
@@ -144,23 +167,28 @@ def is_failure(outcome: Outcome, lost: int) -> bool:
     return outcome.got < outcome.wanted - lost
 
 
-def _goals(outcomes: dict[Job, Outcome]) -> Iterable[Goal]:
+def _goals(outcomes: Outcomes) -> Iterable[Goal]:
     from tests.simulation.scenarios import Contender
+
+    guards = (Contender.GUARDED, Contender.PROGRAM)
 
     def guarded(scenario: str) -> list[Outcome]:
         return [
             outcome
-            for job, outcome in outcomes.items()
-            if job.contender is Contender.GUARDED and job.scenario == scenario
+            for job, found in outcomes.items()
+            for outcome in found
+            if job.contender in guards and job.scenario == scenario
         ]
 
-    one, two, three, four, five = (guarded(key) for key in ("i", "ii", "iii", "iv", "v"))
-    faults = sum(outcome.faults for outcome in one)
-    yield Goal.at_most(
-        f"(i) no failure in {len(one)} issuances through certbot with {faults} faults",
-        sum(is_failure(outcome, 0) for outcome in one),
-        0,
-    )
+    two, three, four, five = (guarded(key) for key in ("ii", "iii", "iv", "v"))
+    for key, how in (("i", "certbot"), ("i'", "GuardedClient")):
+        found = guarded(key)
+        faults = sum(outcome.faults for outcome in found)
+        yield Goal.at_most(
+            f"({key}) no failure in {len(found)} issuances through {how} with {faults} faults",
+            sum(is_failure(outcome, 0) for outcome in found),
+            0,
+        )
     yield Goal.at_least("(ii) all 99 names in the first run", min(o.got for o in two), 99)
     yield Goal.at_most("(ii) at most two orders", max(o.orders for o in two), 2)
     yield Goal.at_least("(iii) 97 names in the first run", min(o.got for o in three), 97)

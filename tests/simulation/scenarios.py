@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Contender(enum.Enum):
     ALONE = "certbot"
     SUBSET = "certbot --allow-subset-of-names"
     GUARDED = "certbot --caa-guard"
+    PROGRAM = "a program on GuardedClient"
 
 
 class Place(enum.Enum):
@@ -87,8 +89,8 @@ def run(
     certbot = world.certbot()
     names = scenario.names(certbot.folder.name)
     world.begin_again()
-    _set_place(world, place)
-    struck = scenario.fault(world, seed)
+    set_place(world, place)
+    struck = scenario.fault(world, seed_for(place, seed))
     runs = 0
     while True:
         done = certbot.run(
@@ -119,7 +121,13 @@ def run(
     )
 
 
-def _set_place(world: World, place: Place) -> None:
+def seed_for(place: Place, seed: int) -> int:
+    """The same for all contenders, and another in each place."""
+    return random.Random(f"{place.value} {seed}").getrandbits(32)
+
+
+def set_place(world: World, place: Place) -> None:
+    """Let the CA look CAA up there, and only there."""
     at_authorization = place is Place.AUTHORIZATION
     world.ca.mode = Mode.A if at_authorization else Mode[place.name]
     world.ca.stale = not at_authorization
@@ -249,6 +257,7 @@ def _struck(rules: Sequence[Rule]) -> int:
 
 SCENARIOS = {
     "i": flaky_tld(0.1),
+    "i'": flaky_tld(0.02),
     "ii": sick_for_a_minute(97),
     "iii": dead(97),
     "iv": sick_ca(),
