@@ -31,9 +31,12 @@ class Kind(enum.Enum):
     CA_REFUSED = "ca-refused"
     CA_FAILED = "ca-failed"
     AUTHORIZATION_FAILED = "authorization-failed"
+    HELD = "held"
     # Of a lineage, by its name:
     ORDERED_IN_FULL = "ordered-in-full"
     PUT_OFF = "put-off"
+    REJOIN_TRIED = "rejoin-tried"
+    REJOIN_FAILED = "rejoin-failed"
 
 
 class History:
@@ -77,6 +80,15 @@ class History:
             (identifier, kind.value, now - within, now),
         )
         return len(rows)
+
+    def last(self, kind: Kind, identifier: str) -> float | None:
+        """When *kind* last happened to *identifier*, in seconds since the epoch."""
+        rows = self._execute(
+            "SELECT MAX(at) FROM event WHERE identifier = ? AND kind = ? AND at <= ?",
+            (identifier, kind.value, self._now()),
+        )
+        at = rows[0][0]
+        return float(at) if isinstance(at, float | int) else None
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
         try:

@@ -65,6 +65,23 @@ def find(
     return Authority(issuers, account_uri, known.clock_skew, tuple(remarks))
 
 
+def account_uri(server: str, account: str | None, config_dir: Path) -> str | None:
+    """The URI of certbot's account of the ID *account* at *server*, where it can be read."""
+    if account is None:
+        return None
+    try:
+        file = _accounts(server, config_dir) / account / "regr.json"
+        uri = json.loads(file.read_text("utf-8")).get("uri")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return uri if isinstance(uri, str) else None
+
+
+def _accounts(server: str, config_dir: Path) -> Path:
+    parts = urlsplit(server)
+    return config_dir / "accounts" / parts.netloc / parts.path.lstrip("/")
+
+
 def _issuers(text: str) -> tuple[str, ...]:
     try:
         return tuple(str(names.parse(domain)) for domain in text.split(","))
@@ -88,8 +105,7 @@ def _directory(server: str) -> _Directory:
 
 def _account(server: str, config_dir: Path) -> tuple[str | None, str | None]:
     """certbot's account at *server*, and a remark where there is not just one."""
-    parts = urlsplit(server)
-    folder = config_dir / "accounts" / parts.netloc / parts.path.lstrip("/")
+    folder = _accounts(server, config_dir)
     uris = []
     try:
         for file in sorted(folder.glob("*/regr.json")):

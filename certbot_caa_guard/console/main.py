@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import certbot_caa_guard
-from certbot_caa_guard.console import check, explain
+from certbot_caa_guard.console import check, explain, forget, rejoin, status
 from certbot_caa_guard.console.usage import UsageError
 
 _WRONG_USAGE = 2
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return _WRONG_USAGE
     try:
-        status = options.run(options)
+        ended = options.run(options)
         sys.stdout.flush()
     except UsageError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough; nothing more is to be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return int(status)
+    return int(ended)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +54,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version)
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (check, explain):
+    for command in (check, explain, status, rejoin, forget):
         command.add_to(commands)
     return parser

@@ -392,6 +392,7 @@ class Session:
     ) -> None:
         now = _now().strftime("%Y-%m-%dT%H:%M:%SZ")
         since = {held.name: held.since for held in self._kept.held}
+        self._history.record(Kind.HELD, names)
         for name in names:
             known = evidence[name]
             verdict = verdicts.get(name) or (Verdict.DENIED if known.ca_refused else Verdict.BROKEN)

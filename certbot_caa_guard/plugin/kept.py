@@ -69,11 +69,7 @@ def let_go(lineage: Any, config: Any, names: Collection[str]) -> list[str]:
     kept = kept_of(lineage, config)
     gone = [name for name in kept.held_names if name not in names]
     if gone:
-        rest = state.Names(
-            tuple(name for name in kept.wanted if name not in gone),
-            tuple(held for held in kept.held if held.name not in gone),
-        )
-        state.write(Path(lineage.configfile.filename), rest)
+        state.write(Path(lineage.configfile.filename), kept.without(*gone))
         for certname in pending_names(lineage.lineagename):
             state.remove_pending(pending_folder(config), certname)
         # certbot writes the file anew at a renewal, from what it has read of it.

@@ -70,6 +70,13 @@ class Names:
         known = dict.fromkeys(name for name in self.wanted if name in there)
         return list(known | there)
 
+    def without(self, *names: str) -> Names:
+        """The same, but that *names* are neither wanted nor held any more."""
+        return Names(
+            tuple(name for name in self.wanted if name not in names),
+            tuple(held for held in self.held if held.name not in names),
+        )
+
 
 def read(section: object) -> Names:
     """Read the section of a renewal configuration; without one, nothing is held.
@@ -152,16 +159,62 @@ def read_pending(folder: Path, certname: str, in_certificate: Sequence[str]) -> 
         document = json.loads(_pending(folder, certname).read_text("utf-8"))
         if document["format"] != _FORMAT or set(document["ordered"]) != set(in_certificate):
             return Names()
-        held = tuple(Held(**held) for held in document["held"])
-        return Names(tuple(document["wanted"]), held)
+        return _names_in(document)
     except (OSError, ValueError, KeyError, TypeError):
         return Names()
+
+
+def all_pending(folder: Path) -> dict[str, Names]:
+    """What is kept for certificates that may not be there yet, by the name of their lineage."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found[path.stem] = _names_in(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def forget_pending(folder: Path, certname: str, name: str) -> None:
+    """Forget one name that is kept for *certname*, and the file with the last of them.
+
+    :raises StateError: when the file cannot be read or written.
+    """
+    path = _pending(folder, certname)
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        kept = _names_in(document).without(name)
+        if not kept.held:
+            path.unlink()
+            return
+        text = json.dumps({**document, **asdict(kept)}, indent=1)
+        _replace(path, text.encode(), mode=_PRIVATE)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(f"cannot write to {path}: {error}") from error
+
+
+def load(conf: Path) -> Any:
+    """The renewal configuration at *conf*, values as they stand in the file.
+
+    :raises StateError: when it cannot be read.
+    """
+    import configobj
+
+    try:
+        return _config(str(conf))
+    except (OSError, UnicodeError, configobj.ConfigObjError) as error:
+        raise StateError(f"cannot be read: {error}") from error
 
 
 def remove_pending(folder: Path, certname: str) -> None:
     """Forget what was kept for *certname*."""
     with contextlib.suppress(OSError):
         _pending(folder, certname).unlink()
+
+
+def _names_in(document: Any) -> Names:
+    held = tuple(Held(**held) for held in document["held"])
+    return Names(tuple(document["wanted"]), held)
 
 
 def _pending(folder: Path, certname: str) -> Path:

@@ -68,6 +68,7 @@ def test_the_user_outranks_the_directory_of_a_server(identities: list[str], tmp_
         ("nonsense", False),
         (None, False),
     ],
+    ids=["off", "right", "nonsense", "none"],
 )
 def test_a_clock_that_is_off_is_told(
     answer: Answer, tmp_path: Path, date: str | None, is_told: bool

@@ -68,11 +68,23 @@ class Certbot:
             command += self.standalone if challenge is None else challenge
         elif verb == "renew":
             command.append("--no-random-sleep-on-renew")
-        self.folder.mkdir(parents=True, exist_ok=True)
         env = {**self._environment, **(environment or {})}
+        return self._run(self.start([*command, *arguments], env), env)
+
+    def console(self, command: str, *arguments: str) -> Run:
+        """Run ``certbot-caa-guard`` on this certbot's folders."""
+        guard = str(program(self.version).with_name("certbot-caa-guard"))
+        folders = ["--config-dir", str(self.config)]
+        if command == "rejoin":
+            for kind in ("work", "logs"):
+                folders += [f"--{kind}-dir", str(self.folder / kind)]
+        return self._run([guard, command, *folders, *arguments], self._environment)
+
+    def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> Run:
+        self.folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            self.start([*command, *arguments], env),
-            env=env,
+            command,
+            env=environment,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
