@@ -63,7 +63,7 @@ def run(settings: Settings) -> Result:
     with servers.world(zones, settings.directory) as world:
         contest = _Contest(world, names, settings.directory)
         runs: dict[str, list[Run]] = {who: [] for who in contest.contenders}
-        for _ in range(settings.choose(5, 1)):
+        for _ in range(settings.choose(3, 1)):
             for who, contender in contest.contenders.items():
                 world.warm(contest.owners, settings.directory)
                 runs[who].append(contender())
