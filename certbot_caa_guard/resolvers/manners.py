@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # By how much each answer raises the rate, in questions a second: since as many answers come in a
 # second as the rate says, it doubles in some 3 seconds.
@@ -47,6 +47,10 @@ class Manners:
     def at_home(cls) -> Manners:
         """For a DNS of one's own: as fast as it answers, until it begins not to."""
         return cls(per_second=None, all_per_second=None)
+
+    def at_rate(self, rate: int | None) -> Manners:
+        """The same with so many questions a second to all servers, where the user has said so."""
+        return self if rate is None else replace(self, all_per_second=float(rate))
 
     def towards_all(self) -> Allowance:
         """What all servers together are asked to bear."""

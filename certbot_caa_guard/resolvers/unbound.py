@@ -78,6 +78,7 @@ class UnboundResolver:
         trust_anchor: str | None = None,
         stub_zones: Mapping[str, Sequence[str]] | None = None,
         allow_localhost: bool | None = None,
+        rate: int | None = None,
         extra: Mapping[str, str] | None = None,
     ) -> None:
         """:param name: what the perspective is called.
@@ -89,6 +90,7 @@ class UnboundResolver:
         :param stub_zones: zones and the addresses (``IP`` or ``IP@PORT``) to ask about them.
         :param allow_localhost: name servers may be on loopback and in private networks, which a
             CA never asks; by default when there are root hints or stub zones.
+        :param rate: how many lookups a second; the usual limits if None.
         :param extra: further options of libunbound, named with a colon.
         :raises ResolverError: when a file cannot be read.
         """
@@ -105,7 +107,8 @@ class UnboundResolver:
             extra=extra,
         )
         self._child = libunbound.Child(self._settings)
-        self._gate: Gate[str] = Gate(_AT_HOME if allow_localhost else _MANNERS)
+        manners = _AT_HOME if allow_localhost else _MANNERS
+        self._gate: Gate[str] = Gate(manners.at_rate(rate))
 
     @property
     def pid(self) -> int | None:
@@ -158,7 +161,9 @@ def unbound(spec: Spec) -> UnboundResolver:
 
     :raises ResolverError: when its files cannot be read.
     """
-    return UnboundResolver(spec.text, root_hints=spec.root_hints, trust_anchor=spec.trust_anchor)
+    return UnboundResolver(
+        spec.text, root_hints=spec.root_hints, trust_anchor=spec.trust_anchor, rate=spec.rate
+    )
 
 
 def is_installed() -> bool:

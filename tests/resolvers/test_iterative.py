@@ -214,6 +214,11 @@ class TestSharing:
         assert most == 3
 
 
+def test_the_user_may_say_how_many_questions_a_second(hints: Path) -> None:
+    resolver = iterative(Spec("iterative", "iterative", root_hints=str(hints), rate=7))
+    assert resolver._gate._all.allowance.per_second == 7
+
+
 class TestSlowingDown:
     """For a server that limits the rate, and may not be asked much faster than it answers."""
 

@@ -156,3 +156,9 @@ def test_nobody_is_asked_for_more_than_the_manners_say(manners: Manners) -> None
     for _ in range(1000):
         server.speed_up()
     assert (server.in_flight, server.per_second) == (manners.in_flight, manners.per_second)
+
+
+def test_the_user_may_say_how_many_questions_a_second() -> None:
+    assert Manners().at_rate(50).towards_all().per_second == 50
+    assert Manners.at_home().at_rate(50).towards_all().per_second == 50
+    assert Manners().at_rate(None) == Manners()

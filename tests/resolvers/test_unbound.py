@@ -334,6 +334,10 @@ class TestManners:
     ) -> None:
         assert probable_zone(owner) == zone
 
+    def test_the_user_may_say_how_many_lookups_a_second(self) -> None:
+        resolver = unbound.unbound(Spec("unbound", "unbound", rate=7))
+        assert resolver._gate._all.allowance.per_second == 7
+
     def test_a_zone_is_asked_so_much_at_a_time(
         self, internet: Internet, resolver: UnboundResolver
     ) -> None:

@@ -48,11 +48,14 @@ class IterativeResolver:
         root_hints: str | os.PathLike[str] | None = None,
         *,
         manners: Manners | None = None,
+        rate: int | None = None,
         dice: random.Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """:param root_hints: a file in the format of named.root; then name servers may be on
             loopback, and pace does not matter.  The public root if None.
+        :param manners: how much servers are asked; the usual ones if None.
+        :param rate: how many questions a second to all of them; as the manners say if None.
         :param dice: for the order of servers, IDs and the case of letters.
         :param clock: monotonic, in seconds.
         :raises ResolverError: when the root hints are of no use.
@@ -62,7 +65,7 @@ class IterativeResolver:
         self._loopback = root_hints is not None
         manners = manners or (Manners.at_home() if self._loopback else Manners())
         self._lookups = manners.lookups
-        self._gate: Gate[Name] = Gate(manners, clock)
+        self._gate: Gate[Name] = Gate(manners.at_rate(rate), clock)
         self._dice = dice or random.SystemRandom()
         self._clock = clock
         self._memory = Memory(self._root)
@@ -182,4 +185,4 @@ def iterative(spec: Spec) -> IterativeResolver:
     :raises ResolverError: when the root hints are of no use.
     """
     perspective = Perspective(spec.text, public=True, addresses=frozenset())
-    return IterativeResolver(perspective, spec.root_hints)
+    return IterativeResolver(perspective, spec.root_hints, rate=spec.rate)
