@@ -6,16 +6,16 @@ import argparse
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from benchmarks import PARTS, Part, Settings, load, machine, record
-from benchmarks.results import Result
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says.
 
-    :returns: 0, or 1 when a goal is not met.
+    :returns: 0; 1 when a goal is not met, 2 when a part could not be measured.
     """
     options = _parser().parse_args(arguments)
     parts = [load(letter) for letter in dict.fromkeys(options.parts or PARTS)]
@@ -23,13 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         for part in parts:
             print(f"{part.letter}  {part.title}")
         return 0
-    met = True
-    for part in parts:
-        result = _measure(part, options.quick)
-        met = met and result.all_met
-        if options.write:
-            record.write(part, result, " ".join(["make", "bench", f"PARTS={part.letter}"]))
-    return 0 if met else 1
+    return max(_measure(part, quick=options.quick, write=options.write) for part in parts)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,15 +45,21 @@ def _part(text: str) -> str:
     return text
 
 
-def _measure(part: Part, quick: bool) -> Result:
+def _measure(part: Part, *, quick: bool, write: bool) -> int:
+    """Measure one part; what goes wrong with it does not stop the others."""
     print(f"\n## {part.letter}. {part.title}\n", flush=True)
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        result = part.run(Settings(quick, Path(directory)))
+    started, busy = time.monotonic(), machine.load()
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+            result = part.run(Settings(quick, Path(directory)))
+    except Exception:  # noqa: BLE001 - it is shown
+        traceback.print_exc()
+        return 2
     print(result.markdown())
-    took, busy = time.monotonic() - started, machine.load()
-    print(f"\n(part {part.letter} took {took:.0f} s; load {busy:.1f})", flush=True)
-    return result
+    print(f"\n(part {part.letter} took {time.monotonic() - started:.0f} s)", flush=True)
+    if write and not quick:
+        record.write(part, result, busy)
+    return 0 if result.all_met else 1
 
 
 if __name__ == "__main__":

@@ -31,15 +31,18 @@ measured.
 """
 
 
-def write(part: Part, result: Result, command: str) -> None:
-    """Put what *part* found in the place of what it found before."""
+def write(part: Part, result: Result, load_before: float) -> None:
+    """Put what *part* found in the place of what it found before.
+
+    :param load_before: how many processes wanted a processor before it began.
+    """
     data = _read()
     data[part.letter] = {
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "commit": _commit(),
         "machine": machine.description(),
-        "load": round(machine.load(), 1),
-        "command": command,
+        "load": round(load_before, 1),
+        "command": f"make bench PARTS={part.letter}",
         "result": result.to_json(),
     }
     _DATA.write_text(json.dumps(dict(sorted(data.items())), indent=1) + "\n", encoding="utf-8")
@@ -63,7 +66,7 @@ def page(data: dict[str, Any]) -> str:
 def _section(part: Part, found: dict[str, Any], mark: str) -> str:
     measured = (
         f"Measured on {found['date']} at {found['commit']} with `{found['command']}`: "
-        f"{found['machine']}; load {found['load']}."
+        f"{found['machine']}; load before it {found['load']}."
     )
     result = Result.from_json(found["result"])
     return f"{mark} {part.title}\n\n{part.description}\n\n{result.markdown()}\n\n{measured}\n"

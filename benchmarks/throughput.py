@@ -184,11 +184,14 @@ def summary(best: Mapping[str, Run], names: int, versions: Mapping[str, str]) ->
             _TIMES_MPIC,
             " times",
         ),
-        Goal.at_least(
-            f"at least {_OF_DNSPERF:.0%} of the questions/s of dnsperf",
-            100 * ours.questions / ours.seconds / limit,
-            100 * _OF_DNSPERF,
-            " %",
+        *(
+            Goal.at_least(
+                f"at least {_OF_DNSPERF:.0%} of the questions/s of dnsperf: {what}",
+                100 * best[who].questions / best[who].seconds / limit,
+                100 * _OF_DNSPERF,
+                " %",
+            )
+            for who, what in ((_OURS, "the whole command"), (_ENGINE, "the engine alone"))
         ),
     ]
     columns = (

@@ -36,6 +36,37 @@ def test_every_part_says_how_it_measures() -> None:
     assert all(benchmarks.load(letter).description for letter in benchmarks.PARTS)
 
 
+def failing(_settings: benchmarks.Settings) -> Result:
+    raise OSError("no such server")
+
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        ([Result((), ())], 0),
+        ([Result((), (), [Goal("", "", False)]), Result((), ())], 1),
+        ([None, Result((), ())], 2),
+    ],
+)
+def test_the_exit_status_is_that_of_the_worst_part(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    results: list[Result | None],
+    status: int,
+) -> None:
+    parts = {
+        letter: benchmarks.Part(
+            letter, f"part {letter}", "", failing if result is None else lambda _, it=result: it
+        )
+        for letter, result in zip("ab", results, strict=False)
+    }
+    monkeypatch.setattr(__main__, "load", parts.__getitem__)
+    assert __main__.main([*parts, "--quick"]) == status
+    said = capsys.readouterr()
+    assert all(f"## {letter}. part {letter}" in said.out for letter in parts)
+    assert ("no such server" in said.err) is (status == 2)
+
+
 def test_a_part_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         __main__.main(["z"])
@@ -130,14 +161,15 @@ class TestThroughput:
     def test_the_goals_are_ratios_to_the_best_of_each(self) -> None:
         best = {
             "certbot-caa-guard check": throughput.Run(1.0, 20_000, 40_000),
+            "our engine alone": throughput.Run(2.0, 0, 40_000),
             "open-mpic-core, 20 at once": throughput.Run(40.0, 20_000, 60_000),
             "open-mpic-core, 100 at once": throughput.Run(25.0, 20_000, 60_000),
             "dnsperf": throughput.Run(0.5, 0, 40_000),
         }
         result = throughput.summary(best, 20_000, {"open-mpic-core": "6.5.0"})
         measured = [(goal.measured, goal.met) for goal in result.goals]
-        assert measured == [("25 times", False), ("50 %", True)]
-        assert result.rows[2][:4] == (
+        assert measured == [("25 times", False), ("50 %", True), ("25 %", False)]
+        assert result.rows[3][:4] == (
             "open-mpic-core, 100 at once 6.5.0", "25.00", "800", "1.0",
         )  # fmt: skip
 
