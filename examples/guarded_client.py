@@ -22,15 +22,15 @@ import josepy
 from acme import challenges, crypto_util, messages
 from acme.client import ClientNetwork, ClientV2
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from certbot_caa_guard.client import GuardedClient, Held, NothingOrderedError, Options
 
 
 def register(server: str) -> ClientV2:
     """Register an account; a real program keeps its key."""
-    key = josepy.JWKRSA(key=rsa.generate_private_key(public_exponent=65537, key_size=2048))
-    network = ClientNetwork(key, user_agent="guarded-client")
+    key = josepy.JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
+    network = ClientNetwork(key, alg=josepy.ES256, user_agent="guarded-client")
     client = ClientV2(ClientV2.get_directory(server, network), network)
     client.new_account(messages.NewRegistration.from_data(terms_of_service_agreed=True))
     return client

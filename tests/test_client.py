@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import json
+import runpy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -581,24 +580,23 @@ def test_it_has_two_names() -> None:
     assert certbot_caa_guard.acme.GuardedClient is guarded_client.GuardedClient
 
 
-def test_the_example_is_a_whole_program(internet: Internet, ca: CA, tmp_path: Path) -> None:
-    folder = tmp_path / "certificate"
+def test_the_example_is_a_whole_program(
+    internet: Internet,
+    ca: CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca.bundle))
+    main = runpy.run_path(str(_EXAMPLE))["main"]
     resolvers = f"udp://{internet.resolver},udp://{internet.second_resolver}"
-
-    def run(*names: str) -> subprocess.CompletedProcess[str]:
-        arguments = ["--server", ca.directory_url, "--folder", str(folder), "--resolver", resolvers]
-        arguments += ["--address", ca.web, "--port", str(ca.http_port), *names]
-        return subprocess.run(
-            [sys.executable, str(_EXAMPLE), *arguments],
-            env={**os.environ, "REQUESTS_CA_BUNDLE": str(ca.bundle)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    first = run("good.net", "denied.net")
-    assert (first.returncode, first.stderr) == (0, "")
-    assert "in the certificate: good.net\nleft out: denied.net: denied: " in first.stdout
-    assert (folder / "fullchain.pem").read_text().startswith("-----BEGIN CERTIFICATE-----")
-    assert "denied.net" in (folder / "held.json").read_text()
-    assert run("denied.net").returncode == 1
+    arguments = ["--server", ca.directory_url, "--folder", str(tmp_path), "--resolver", resolvers]
+    arguments += ["--address", ca.web, "--port", str(ca.http_port)]
+    assert main([*arguments, "good.net", "denied.net"]) == 0
+    told = capsys.readouterr().out
+    assert "in the certificate: good.net\nleft out: denied.net: denied: " in told
+    chain = (tmp_path / "fullchain.pem").read_text()
+    assert chain.startswith("-----BEGIN CERTIFICATE-----")
+    assert list(json.loads((tmp_path / "held.json").read_text())) == ["denied.net"]
+    assert main([*arguments, "denied.net"]) == 1
+    assert "no order was placed: denied.net: " in capsys.readouterr().out
