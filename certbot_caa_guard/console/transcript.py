@@ -29,8 +29,19 @@ _NEW_RECORD = re.compile(
     r"|Problem for |urn:|\(?\(?(?:sub)?problem |An unexpected |Certbot failed |Some challenges "
     r"|Ask for help|To fix these |IMPORTANT NOTES|Failed to |Renewing an |Saving debug "
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _QUOTING = re.compile(r"^[\s>|│*]+")
 _DOMAIN = re.compile(r"(?:Domain|Identifier): (\S{1,300})\s*$")
+
+# Where clients write the identifier that the CA's words come after: acme, certbot before 2.0, lego
+# and cert-manager, acme.sh.
+_DNS_NAME = r"(?:\*\.)?[\w-]{1,63}(?:\.[\w-]{1,63})+"
+_BEFORE = re.compile(
+    rf"Problem for (?P<acme>{_DNS_NAME}): |(?P<certbot>{_DNS_NAME}) \([a-z-]+-\d\d\): urn:"
+    rf"|\[(?:dns: )?(?P<lego>{_DNS_NAME})\] |authorization error for (?P<manager>{_DNS_NAME}): "
+    rf"|(?P<sh>{_DNS_NAME}):Verify error:"
+)
+_HOW_FAR_BEFORE = 400
 
 _NAME = r"[^\s\"',;:()\[\]{}\\]{1,300}"
 _END = (
@@ -47,8 +58,8 @@ _MESSAGE = re.compile(
     r"(?:rechecking caa: |Rechecking CAA: )?(?:During secondary validation: )?(?:"
     rf"{_PROCESSING}CAA record for {_NAME} prevents issuance"
     rf"|{_PROCESSING}DNS problem: looking up CAA for {_NAME}: .*?{_END}"
-    rf"|{_PROCESSING}DNS problem: [\w ()]{{1,60}} looking up CAA for {_NAME}"
-    rf"|(?:[A-Z]{{6,8}}|query timed out) looking up CAA for {_NAME}"
+    rf"|{_PROCESSING}DNS problem: [\w ()]{{1,60}} looking up CAA for {_NAME}(?<!\.)"
+    rf"|(?:[A-Z]{{6,8}}|query timed out) looking up CAA for {_NAME}(?<!\.)"
     r")"
     rf"|(?:rechecking caa: |Rechecking CAA: )\w.{{0,300}}?{_END}"
     rf"|CAA check for {_NAME} failed"
@@ -190,30 +201,40 @@ def _in_prose(text: str) -> Iterator[_Found]:
     for record in _records(text):
         if domain := _DOMAIN.search(record):
             near = domain[1]
-        for detail in _messages(record):
-            yield _Found({"detail": detail}, near=near)
+        for before, detail in _messages(record):
+            yield _Found({"detail": detail}, near=_name_in(before) or near)
         for limit in _LIMIT.finditer(record):
             yield _Found({"type": _RATE_LIMITED, "detail": limit[0]}, near=near)
 
 
-def _messages(record: str) -> Iterator[str]:
-    """The CA's own words in a record; a list of them, as it once was written, in one piece."""
-    start = end = None
+def _messages(record: str) -> Iterator[tuple[str, str]]:
+    """The CA's own words in a record, each with what stands before.
+
+    A list of them, as it once was written, comes in one piece.
+    """
+    last = start = end = 0
     for match in _MESSAGE.finditer(record):
-        if start is not None and end is not None:
-            continues = record[end : match.start()] == ", "
-            if continues and "Rechecking CAA: " in record[start:end]:
-                end = match.end()
-                continue
-            yield record[start:end]
-        start, end = match.span()
-    if start is not None:
-        yield record[start:end]
+        continues = record[end : match.start()] == ", "
+        if not (continues and "Rechecking CAA: " in record[start:end]):
+            if end:
+                yield record[last:start], record[start:end]
+            last, start = end, match.start()
+        end = match.end()
+    if end:
+        yield record[last:start], record[start:end]
+
+
+def _name_in(before: str) -> str | None:
+    """The identifier that a client writes before the CA's words."""
+    found = [
+        match.group(match.lastgroup or 0) for match in _BEFORE.finditer(before[-_HOW_FAR_BEFORE:])
+    ]
+    return found[-1] if found else None
 
 
 def _records(text: str) -> Iterator[str]:
     """The lines of a text, those that were wrapped joined again."""
-    unescaped = text.replace("\\n", "\n").replace("\\t", " ").replace('\\"', '"')
+    unescaped = _COLOUR.sub("", text).replace("\\n", "\n").replace("\\t", " ").replace('\\"', '"')
     lines: list[str] = []
     for line in unescaped.splitlines():
         bare = " ".join(_QUOTING.sub("", line).split())

@@ -168,10 +168,45 @@ Hint: The Certificate Authority failed to verify the DNS TXT records.
             id="a list, as it once was",
         ),
         pytest.param(
-            '[www.a.example] acme: error: 403 :: urn:ietf:params:acme:error:caa :: "CAA record '
-            'for a.example prevents issuance", url: https://ca.example/1',
+            'acme: error: 403 :: urn:ietf:params:acme:error:caa :: "CAA record for a.example '
+            'prevents issuance", url: https://ca.example/1',
             [_denied(None, "a.example")],
             id="no identifier",
+        ),
+        pytest.param(
+            "[www.a.example] invalid authorization: acme: error: 403 :: urn:ietf:params:acme:error"
+            ":caa :: CAA record for a.example prevents issuance, url: https://ca.example/1",
+            [_denied("www.a.example", "a.example")],
+            id="lego",
+        ),
+        pytest.param(
+            "Attempting to renew cert (a.example) from /etc/x.conf produced an unexpected error: "
+            "Failed authorization procedure. www.a.example (http-01): urn:acme:error:caa :: CAA "
+            "record for a.example prevents issuance, b.example (tls-sni-01): "
+            "urn:ietf:params:acme:error:dns :: There was a problem with a DNS query :: DNS "
+            "problem: SERVFAIL looking up CAA for example. Skipping.",
+            [_denied("www.a.example", "a.example"), _failed("b.example", "example")],
+            id="certbot before 2.0",
+        ),
+        pytest.param(
+            "Error accepting authorization: acme: authorization error for a.example: 400 "
+            "urn:ietf:params:acme:error:dns: DNS problem: SERVFAIL looking up CAA for example",
+            [_failed("a.example", "example")],
+            id="cert-manager",
+        ),
+        pytest.param(
+            "[Sun May 20 03:15:40 MSK 2018] *.a.example:Verify error:CAA record for a.example "
+            "prevents issuance\n[Sun May 20 03:15:40 MSK 2018] Please add '--debug'",
+            [_denied("*.a.example", "a.example")],
+            id="acme.sh, in 2018",
+        ),
+        pytest.param(
+            "Nov 21 04:18:58 host certbot[7]:   Domain: a.example\n"
+            "Nov 21 04:18:58 host certbot[7]:   Type:   caa\n"
+            "Nov 21 04:18:58 host certbot[7]:   \x1b[31mDetail: CAA record for \x1b[1mexample"
+            "\x1b[0m prevents issuance\n",
+            [_denied("a.example", "example")],
+            id="a journal, in colour",
         ),
         pytest.param(
             "[Sun May 20 03:15:40 2018] *.a.example:Verify error:While processing CAA for "
