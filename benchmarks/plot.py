@@ -10,11 +10,15 @@ _OURS, _OTHERS, _BOUND = "#1f6f8b", "#b8c4c9", "#c0392b"
 
 
 def draw(data: Mapping[str, Any], path: Path) -> None:
-    """Draw what was measured of parts a, b and d.
+    """Draw what was measured of parts a, b and d, if any of them was.
 
     :param data: as :mod:`benchmarks.record` keeps it.
     :raises ImportError: without matplotlib.
     """
+    numbers = {letter: found["result"]["numbers"] for letter, found in data.items()}
+    panels = [(letter, _PANELS[letter]) for letter in _PANELS if letter in numbers]
+    if not panels:
+        return
     import matplotlib as mpl
     from matplotlib import pyplot
 
@@ -22,8 +26,6 @@ def draw(data: Mapping[str, Any], path: Path) -> None:
     # The same numbers give the same file.
     mpl.rcParams["svg.hashsalt"] = "certbot-caa-guard"
     mpl.rcParams["font.size"] = 9
-    numbers = {letter: found["result"]["numbers"] for letter, found in data.items()}
-    panels = [(letter, _PANELS[letter]) for letter in _PANELS if letter in numbers]
     figure, axes = pyplot.subplots(1, len(panels), figsize=(4 * len(panels), 3), squeeze=False)
     for axis, (letter, panel) in zip(axes[0], panels, strict=True):
         panel(axis, numbers[letter])

@@ -56,7 +56,11 @@ def test_the_exit_status_is_that_of_the_worst_part(
 ) -> None:
     parts = {
         letter: benchmarks.Part(
-            letter, f"part {letter}", "", failing if result is None else lambda _, it=result: it
+            letter,
+            f"part {letter}",
+            "",
+            failing if result is None else lambda _, it=result: it,
+            benchmarks.COMMON_PAGE,
         )
         for letter, result in zip("ab", results, strict=False)
     }
