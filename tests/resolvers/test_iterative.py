@@ -234,6 +234,17 @@ class TestSlowingDown:
         # Not slowed down for, it would be asked for each of them again and again at once.
         assert limit.beyond < 40
 
+    def test_a_server_with_a_higher_limit_than_the_manners_never_meets_it(
+        self, internet: Internet, hints: Path
+    ) -> None:
+        limit = ratelimit(100, drop)
+        internet.servers.script(limit)
+        manners = Manners(per_second=60.0, burst=20)
+        resolver = IterativeResolver(PERSPECTIVE, hints, manners=manners)
+        lookups = look_up(resolver, *(f"n{number}.example.net" for number in range(120)))
+        assert {lookup.outcome for lookup in lookups} == {Outcome.NXDOMAIN}
+        assert limit.beyond == 0
+
     def test_a_server_that_fails_from_the_beginning_is_not_waited_for(
         self, internet: Internet, hints: Path
     ) -> None:
