@@ -69,7 +69,7 @@ class StubResolver:
         """Tell whether the resolver resolves the root."""
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-        def done(answer: bytes | Outcome, _seconds: float) -> None:
+        def done(_question: Question, answer: bytes | Outcome, _seconds: float) -> None:
             if not answered.done():
                 answered.set_result(isinstance(answer, bytes) and wire.has_answer(answer))
 
@@ -94,18 +94,12 @@ class StubResolver:
         self._engine.close()
 
     def _ask(self, owner: str, timeout: float, known: Callable[[Lookup], None]) -> Question | None:
-        def done(answer: bytes | Outcome, seconds: float) -> None:
-            if isinstance(answer, bytes):
-                known(_without_mixed_case(wire.read(owner, answer, seconds)))
-            else:
-                known(Lookup(owner, answer, seconds=seconds))
-
         try:
             name = encode(owner)
         except labels.LabelError:
             known(Lookup(owner, Outcome.MALFORMED))
             return None
-        return self._engine.ask(name, TYPE_CAA, timeout, done)
+        return self._engine.ask(name, TYPE_CAA, timeout, _read, (owner, known))
 
     async def _wait(self, result: asyncio.Future[_T], question: Question | None) -> _T:
         try:
@@ -113,6 +107,15 @@ class StubResolver:
         finally:
             if question is not None:
                 self._engine.withdraw(question)
+
+
+def _read(question: Question, answer: bytes | Outcome, seconds: float) -> None:
+    owner, known = question.about
+    if not isinstance(answer, bytes):
+        known(Lookup(owner, answer, seconds=seconds))
+        return
+    lookup = wire.read(owner, answer, seconds)
+    known(lookup if lookup.extended_error is None else _without_mixed_case(lookup))
 
 
 def _without_mixed_case(lookup: Lookup) -> Lookup:

@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from certbot_caa_guard.climb import Outcome
 from certbot_caa_guard.resolvers.plain import question as wording
@@ -35,36 +36,17 @@ _FINAL = frozenset(
     for rcode in (0, 3)
 )
 
-# The answer, or why there is none; and the seconds it took from the first sending.
-Done = Callable[[bytes | Outcome, float], None]
+# Told of the question, the answer, or why there is none, and the seconds it took from the first
+# sending.
+Done = Callable[["Question", "bytes | Outcome", float], None]
 
 
 class Question:
-    """What the engine remembers of one question until it is done."""
+    """What the engine remembers of one question until it is done.
 
-    __slots__ = (
-        "asked",
-        "deadline",
-        "done",
-        "edns",
-        "end",
-        "failure",
-        "fresh",
-        "identifier",
-        "kind",
-        "name",
-        "other_case",
-        "over",
-        "place",
-        "port",
-        "resend_at",
-        "sendings",
-        "sent",
-        "started",
-        "task",
-        "timeout",
-        "wire",
-    )
+    :ivar name: encoded, in lower case.
+    :ivar about: whatever the one who asked wants to know again.
+    """
 
     # Set for each sending.
     identifier: bytes
@@ -76,20 +58,22 @@ class Question:
     sendings: int
     resend_at: float
 
-    def __init__(self, name: bytes, kind: int, timeout: float, done: Done) -> None:
+    started = 0.0
+    place = 0
+    edns = True
+    over = False
+    fresh = False
+    other_case = False
+    port: Port | None = None
+    task: asyncio.Task[None] | None = None
+    failure: bytes | None = None
+
+    def __init__(self, name: bytes, kind: int, timeout: float, done: Done, about: Any) -> None:
         self.name = name
         self.kind = kind
         self.timeout = timeout
         self.done = done
-        self.place = 0
-        self.edns = True
-        self.over = False
-        self.fresh = False
-        self.other_case = False
-        self.started = 0.0
-        self.port: Port | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.failure: bytes | None = None
+        self.about = about
 
 
 class Engine:
@@ -128,17 +112,22 @@ class Engine:
         self._tick_due = 0.0
         self._waking: asyncio.TimerHandle | None = None
 
-    def ask(self, name: bytes, kind: int, timeout: float, done: Done) -> Question:
+    def ask(
+        self, name: bytes, kind: int, timeout: float, done: Done, about: Any = None
+    ) -> Question:
         """Ask for the records of one type, in the running event loop, as soon as there is room.
 
         :param name: encoded, in lower case.
         :param timeout: seconds from the first sending, shared among the servers.
         :param done: called once, maybe before this returns.
         """
-        self._serve(asyncio.get_running_loop())
-        question = Question(name, kind, timeout / len(self._servers), done)
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._serve(loop)
+        question = Question(name, kind, timeout / len(self._servers), done, about)
         self._queue.append(question)
-        self._pump()
+        if self._fresh < self._window.size:
+            self._pump()
         return question
 
     def withdraw(self, question: Question) -> None:
@@ -158,16 +147,15 @@ class Engine:
         self._forget()
         if loop is not None and not loop.is_closed():
             for question in outstanding:
-                question.done(Outcome.NETWORK, 0.0)
+                question.done(question, Outcome.NETWORK, 0.0)
 
     # Beginning and ending
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """Forget what another loop, which has ended, left behind."""
-        if loop is not self._loop:
-            self._queue.clear()
-            self._forget()
-            self._loop = loop
+        self._queue.clear()
+        self._forget()
+        self._loop = loop
 
     def _forget(self) -> None:
         for question in self._in_flight:
@@ -229,14 +217,17 @@ class Engine:
 
     def _finish(self, question: Question, answer: bytes | Outcome, now: float) -> None:
         self._end(question)
-        question.done(answer, now - question.started)
-        self._pump()
-        self._rest_if_idle()
+        question.done(question, answer, now - question.started)
+        if self._queue:
+            self._pump()
+        elif not self._in_flight:
+            self._rest()
 
     def _end(self, question: Question) -> None:
         question.over = True
         self._in_flight.discard(question)
-        self._leave_port(question)
+        if question.port is not None:
+            self._leave_port(question)
         if question.fresh:
             question.fresh = False
             self._fresh -= 1
@@ -317,14 +308,31 @@ class Engine:
                     and message[12 : question.end] == question.asked
                     and message[2:6] in _FINAL
                 ):
-                    self._window.answered()
-                    self._finish(question, message, now)
+                    self._take(question, port, message, now)
                 else:
                     self._consider(question, message, now)
         except BlockingIOError:
             pass
         except OSError:
             self._port_failed(port, now)
+
+    def _take(self, question: Question, port: Port, message: bytes, now: float) -> None:
+        """What :meth:`_finish` does with the answer that nearly all questions get."""
+        del port.waiting[question.identifier]
+        if not port.left and not port.waiting:
+            self._ports.emptied(port)
+        question.port = None
+        question.over = True
+        self._in_flight.discard(question)
+        if question.fresh:
+            self._fresh -= 1
+        self._window.answered()
+        question.done(question, message, now - question.started)
+        if self._queue:
+            if self._fresh < self._window.size:
+                self._pump()
+        elif not self._in_flight:
+            self._rest()
 
     def _consider(self, question: Question | None, message: bytes, now: float) -> None:
         """What to make of a datagram that is not simply the answer."""

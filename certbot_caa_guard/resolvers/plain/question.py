@@ -24,7 +24,7 @@ _CLASS_IN = b"\x00\x01"
 
 _RESPONSE = 0x80
 _TRUNCATED = 0x02
-_NOERROR, _FORMERR, _SERVFAIL, _NXDOMAIN, _NOTIMP, _REFUSED = range(6)
+_FORMERR, _SERVFAIL, _NOTIMP, _REFUSED = 1, 2, 4, 5
 # What a server may say without repeating the question, as it may not have understood it.
 _WITHOUT_QUESTION = frozenset({_FORMERR, _SERVFAIL, _NOTIMP, _REFUSED})
 
@@ -115,11 +115,6 @@ def match(message: bytes, asked: bytes) -> Match:
     if entry == asked:
         return Match.ANSWER
     return Match.OTHER_CASE if entry.lower() == asked.lower() else Match.NONE
-
-
-def is_final(message: bytes) -> bool:
-    """Whether nothing is left to try after this answer: it is whole, and no failure."""
-    return not message[2] & _TRUNCATED and message[3] & 0x0F in {_NOERROR, _NXDOMAIN}
 
 
 def is_truncated(message: bytes) -> bool:
