@@ -17,6 +17,7 @@ from certbot_caa_guard.exposure import Exposure, exposure
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import Identifier, is_ip_address, parse
 from certbot_caa_guard.preflight import ROUND_INTERVAL
+from certbot_caa_guard.report.lines import PermittedLines
 from certbot_caa_guard.resolvers import loader, spec
 from certbot_caa_guard.stream import AsKnown, Case, InOrder, Settings, Stream
 from certbot_caa_guard.verdict import (
@@ -152,6 +153,7 @@ class CheckStream(Iterator[Checked]):
         """See :func:`check_stream`."""
         self._options = options
         self._lasting = Lasting(rounds=max(2, options.rounds), seconds=0.0)
+        self._permitted_lines: PermittedLines | None = None
         self._requesters: dict[tuple[str | None, str | None], Requester] = {}
         self._closing = ExitStack()
         with ExitStack() as stack:
@@ -193,7 +195,7 @@ class CheckStream(Iterator[Checked]):
     def lines(self) -> Iterator[list[tuple[Verdict, str]]]:
         """The same as verdicts and JSON texts of a line, several at a time."""
         for batch in self._batches:
-            yield [(one.verdict, json.dumps(one.as_json())) for one in self._check_all(batch)]
+            yield [self._line(case) for case in batch]
 
     @property
     def unusable(self) -> tuple[str, ...]:
@@ -204,6 +206,24 @@ class CheckStream(Iterator[Checked]):
     def usable(self) -> tuple[Perspective, ...]:
         """The perspectives that do."""
         return self._stream.usable
+
+    def _line(self, case: Case[Query]) -> tuple[Verdict, str]:
+        if case.identifier is not None and not case.made and len(case.usable) == 1:
+            ((place, perspective),) = case.usable
+            if self._permitted_lines is None:
+                self._permitted_lines = PermittedLines(perspective.name, self._options.issuers)
+            line = self._permitted_lines.line(
+                case.index,
+                case.identifier,
+                case.owners,
+                case.lookups[place],
+                self._requester_for,
+                case.query,
+            )
+            if line is not None:
+                return Verdict.PERMITTED, line
+        checked = self._check(case)
+        return checked.verdict, json.dumps(checked.as_json())
 
     def _check_all(self, cases: Iterable[Case[Query]]) -> list[Checked]:
         return [self._check(case) for case in cases]

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+# What nearly all identifiers look like.
+_PLAIN = re.compile(r"(\*\.)?([a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*)")
 _LONGEST_NAME = 253  # octets in presentation form without the final dot (RFC 1035 section 2.3.4)
 
 
@@ -34,8 +36,12 @@ class Identifier:
 
         The root is not asked, and a wildcard is asked about as its base (RFC 8659 section 3).
         """
-        labels = self.domain.split(".")
-        return tuple(".".join(labels[depth:]) for depth in range(len(labels)))
+        owner = self.domain
+        owners = [owner]
+        while (dot := owner.find(".")) >= 0:
+            owner = owner[dot + 1 :]
+            owners.append(owner)
+        return tuple(owners)
 
 
 def parse(text: str) -> Identifier:
@@ -43,6 +49,10 @@ def parse(text: str) -> Identifier:
 
     :raises IdentifierError: when no CA could take it as a DNS identifier.
     """
+    if len(text) <= _LONGEST_NAME:
+        plain = _PLAIN.fullmatch(text)
+        if plain is not None:
+            return Identifier(plain[2], plain[1] is not None)
     shown = repr(text) if len(text) <= _LONGEST_NAME else f"{text[:40]!r}…"
     name = text.strip()
     # Before the case is folded: that makes ASCII of some that is not, such as the Kelvin sign.
@@ -68,6 +78,9 @@ def parse(text: str) -> Identifier:
 
 def is_ip_address(text: str) -> bool:
     """Tell whether *text* is an IP identifier (RFC 8738), for which no CAA is looked up."""
+    # Without a colon, or a digit at its end, it is none; the rest takes longer to find out.
+    if ":" not in text and not text.rstrip()[-1:].isdigit():
+        return False
     try:
         ipaddress.ip_address(text.strip())
     except ValueError:

@@ -88,23 +88,25 @@ class Sharing(Generic[_W]):
         self._young: dict[str, Lookup] = {}
         self._old: dict[str, Lookup] = {}
 
-    def get(self, owner: str) -> Lookup | None:
-        """The lookup for *owner*, if it is known."""
-        lookup = self._young.get(owner)
-        if lookup is None and self._old:
-            lookup = self._old.pop(owner, None)
-            if lookup is not None:
-                self._remember(lookup)
-        return lookup
+    def want(self, owner: str, who: _W) -> Lookup | None:
+        """The lookup for *owner*, if it is known; else *who* is told of it as soon as it is.
 
-    def want(self, owner: str, who: _W) -> None:
-        """Tell *who* of the lookup for *owner* as soon as it is known; maybe at once."""
+        That may be at once, before this returns None.
+        """
+        lookup = self._young.get(owner)
+        if lookup is not None:
+            return lookup
+        lookup = self._old.pop(owner, None)
+        if lookup is not None:
+            self._remember(lookup)
+            return lookup
         waiting = self._waiting.get(owner)
         if waiting is not None:
             waiting.append(who)
-            return
-        self._waiting[owner] = [who]
-        self._ways.ask(owner, self._timeout, self._known)
+        else:
+            self._waiting[owner] = [who]
+            self._ways.ask(owner, self._timeout, self._known)
+        return None
 
     def abandon(self) -> None:
         """Let nobody wait any longer: what the resolver will say does not count."""
@@ -119,8 +121,6 @@ class Sharing(Generic[_W]):
             self._arrived(who, self._place, lookup)
 
     def _remember(self, lookup: Lookup) -> None:
-        young = self._young
-        if len(young) >= self._half:
-            self._old = young
-            young = self._young = {}
-        young[lookup.owner] = lookup
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[lookup.owner] = lookup

@@ -42,7 +42,7 @@ class Case(Generic[Q]):
 
     :ivar identifier: None for an IP address: there is nothing to ask.
     :ivar usable: the places and perspectives that have a say.
-    :ivar made: what was determined; nothing yet where nobody saw anything at all.
+    :ivar made: what was determined; nothing yet where nothing failed in the first round.
     """
 
     __slots__ = (
@@ -314,11 +314,10 @@ class Stream(Generic[Q]):
             lookups = case.lookups[place]
             sharing = self._sharing(place, case.round)
             for owner in case.owners:
-                lookup = sharing.get(owner)
-                if lookup is None:
-                    case.missing += 1
-                    sharing.want(owner, case)
-                else:
+                case.missing += 1
+                lookup = sharing.want(owner, case)
+                if lookup is not None:
+                    case.missing -= 1
                     lookups[owner] = lookup
                     if lookup.outcome is Outcome.RECORDS:
                         break
@@ -353,7 +352,7 @@ class Stream(Generic[Q]):
             self._unprobed.append(case)
             return
         case.usable = self._usable
-        if case.round == 1 and all(_is_quiet(case, place) for place, _ in self._usable):
+        if case.round == 1 and _is_easy(case):
             self._settle(case)
             return
         case.made += self._determine(case)
@@ -429,13 +428,18 @@ class Stream(Generic[Q]):
         self._awake()
 
 
-def _is_quiet(case: Case[Any], place: int) -> bool:
-    """Whether nothing but the absence of records was seen on the way: nobody restricts."""
-    lookups = case.lookups[place]
-    for owner in case.owners:
-        outcome = lookups[owner].outcome
-        if outcome is not Outcome.NOTHING and (outcome is not Outcome.NXDOMAIN or "." not in owner):
-            return False
+def _is_easy(case: Case[Any]) -> bool:
+    """Whether no lookup that counts failed: :func:`verdict.determine` would see no failure."""
+    for place, _ in case.usable:
+        lookups = case.lookups[place]
+        for owner in case.owners:
+            outcome = lookups[owner].outcome
+            if outcome is Outcome.RECORDS:
+                break
+            if outcome is not Outcome.NOTHING and (
+                outcome is not Outcome.NXDOMAIN or "." not in owner
+            ):
+                return False
     return True
 
 

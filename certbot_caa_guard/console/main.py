@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import certbot_caa_guard
-from certbot_caa_guard.console import check, explain, forget, rejoin, status
 from certbot_caa_guard.console.usage import UsageError
+
+# Each is a module beside this one, loaded when it is called, or all are to be told of.
+_COMMANDS = ("check", "explain", "status", "rejoin", "forget")
 
 _WRONG_USAGE = 2
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
@@ -23,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: without the command's own name; the process's when None.
     """
-    parser = _parser()
+    if arguments is None:
+        arguments = sys.argv[1:]
+    parser = _parser([name for name in _COMMANDS if [name] == list(arguments[:1])] or _COMMANDS)
     options = parser.parse_args(arguments)
     if options.run is None:
         parser.print_help()
@@ -43,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(ended)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(names: Sequence[str] = _COMMANDS) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="certbot-caa-guard",
         description="Find out what a CA will say of CAA, ahead of time. The guard itself is a "
@@ -54,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version)
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (check, explain, status, rejoin, forget):
-        command.add_to(commands)
+    for name in names:
+        importlib.import_module(f"certbot_caa_guard.console.{name}").add_to(commands)
     return parser

@@ -9,9 +9,8 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
 from certbot_caa_guard.checking import Query
 from certbot_caa_guard.console.usage import UsageError
@@ -26,63 +25,80 @@ _MEMBERS = {
 }
 
 
-class _End:
-    """There are no more."""
-
-
-_END: Final = _End()
-
-
-class Queries(Iterator["Query | None"]):
+class Queries:
     """The queries of a command line, read as they are wanted; None while there is none to read.
 
     :ivar where: the place of the last one, to be named in an error.
     """
 
-    def __init__(self, names: Sequence[str], file: str | None, defaults: Query) -> None:
-        """See :func:`gather`."""
-        self.where = ""
-        self._any = False
+    def __init__(
+        self,
+        names: Sequence[str],
+        file: str | None,
+        defaults: Query,
+        *,
+        patience: float | None = 0.0,
+    ) -> None:
+        """See :func:`gather`.
+
+        :param patience: seconds to wait for a line to read; None for as long as it takes.
+        """
+        self._names = names
+        self._file = file
+        self._source = "standard input" if file == "-" else file or ""
         self._defaults = defaults
-        self._queries = chain(self._given(names), self._read(file) if file is not None else ())
+        self._patience = patience
+        self._place: int | str = 0
 
-    def __next__(self) -> Query | None:
-        query = next(self._queries, _END)
-        if isinstance(query, _End):
-            if not self._any:
-                raise UsageError("no name is given: write names as arguments, or -f FILE")
-            raise StopIteration
-        self._any = self._any or query is not None
-        return query
+    @property
+    def where(self) -> str:
+        """Where the last one comes from."""
+        return (
+            self._place if isinstance(self._place, str) else f"{self._source}, line {self._place}"
+        )
 
-    def _given(self, names: Sequence[str]) -> Iterator[Query]:
-        for name in names:
-            self.where = name
+    def __iter__(self) -> Iterator[Query | None]:
+        """Read.
+
+        :raises UsageError: when there is none, or one cannot be read; it tells the line.
+        """
+        none = True
+        for name in self._names:
+            none = False
+            self._place = name
             yield _with_defaults({"text": name}, self._defaults)
+        if self._file is not None:
+            for query in self._read(self._file):
+                none = none and query is None
+                yield query
+        if none:
+            raise UsageError("no name is given: write names as arguments, or -f FILE")
 
     def _read(self, file: str) -> Iterator[Query | None]:
-        source = "standard input" if file == "-" else file
         try:
             with nullcontext(sys.stdin) if file == "-" else Path(file).open("rb") as opened:
-                yield from self._parsed(_lines(opened), source)
+                yield from self._parsed(_lines(opened, self._patience))
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read {source}: {error}") from error
+            raise UsageError(f"cannot read {self._source}: {error}") from error
 
-    def _parsed(self, lines: Iterable[str | None], source: str) -> Iterator[Query | None]:
+    def _parsed(self, lines: Iterable[str | None]) -> Iterator[Query | None]:
+        method, account = self._defaults.validation_method, self._defaults.account_uri
         number = 0
         for line in lines:
             if line is None:
                 yield None
                 continue
             number += 1
+            self._place = number
             text = line.strip()
-            self.where = where = f"{source}, line {number}"
             if len(line) > _LONGEST_LINE:
-                raise UsageError(f"{where}: too long to be a name")
-            if not text or text.startswith("#"):
+                raise UsageError(f"{self.where}: too long to be a name")
+            if not text or text[0] == "#":
                 continue
-            members = _members(text, where) if text.startswith("{") else {"text": text}
-            yield _with_defaults(members, self._defaults)
+            if text[0] == "{":
+                yield _with_defaults(_members(text, self.where), self._defaults)
+            else:
+                yield Query(text, method, account)
 
 
 def gather(names: Sequence[str], file: str | None, defaults: Query) -> list[Query]:
@@ -93,11 +109,11 @@ def gather(names: Sequence[str], file: str | None, defaults: Query) -> list[Quer
     :param defaults: method and account for the names that do not say their own.
     :raises UsageError: when there is none, or one cannot be read; it tells the line.
     """
-    queries = Queries(names, file, defaults)
+    queries = Queries(names, file, defaults, patience=None)
     return [_checked(query, queries.where) for query in queries if query is not None]
 
 
-def _lines(file: IO[Any]) -> Iterator[str | None]:
+def _lines(file: IO[Any], patience: float | None) -> Iterator[str | None]:
     """The lines of *file*.
 
     Where they come from a pipe or a terminal, None while there is none: to wait for it would hold
@@ -111,13 +127,13 @@ def _lines(file: IO[Any]) -> Iterator[str | None]:
     rest = b""
     regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
     while True:
-        if not regular and not select.select([descriptor], [], [], 0)[0]:
+        if not regular and not select.select([descriptor], [], [], patience)[0]:
             yield None
             continue
         chunk = os.read(descriptor, _CHUNK)
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8")
+        whole, newline, rest = (rest + chunk).rpartition(b"\n")
+        if newline:
+            yield from whole.decode("utf-8").split("\n")
         if not chunk or len(rest) > _LONGEST_LINE:
             yield rest.decode("utf-8")
             return

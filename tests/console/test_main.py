@@ -49,7 +49,7 @@ def run(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> int:
 
     parser = console._parser()
     parser.parse_args = lambda _arguments: argparse.Namespace(run=command)  # type: ignore[method-assign,assignment]
-    monkeypatch.setattr(console, "_parser", lambda: parser)
+    monkeypatch.setattr(console, "_parser", lambda *_: parser)
     return console.main([])
 
 
@@ -73,7 +73,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     script = (
         "import sys; from certbot_caa_guard.console import main as m; p = m._parser();"
         "import argparse; f = lambda o: print('x' * 10**6) or 0;"
-        "p.parse_args = lambda a: argparse.Namespace(run=f); m._parser = lambda: p;"
+        "p.parse_args = lambda a: argparse.Namespace(run=f); m._parser = lambda *_: p;"
         "sys.exit(m.main([]))"
     )
     with subprocess.Popen(
