@@ -20,6 +20,8 @@ as it is known::
     with open("names") as names, certbot_caa_guard.check_stream(names) as stream:
         for checked in stream:
             print(checked.identifier, checked.verdict.value)
+
+:class:`certbot_caa_guard.client.GuardedClient` is the whole guard for programs on acme's client.
 """
 
 from __future__ import annotations
