@@ -57,6 +57,17 @@ def renewal_window(lifetime: timedelta, renew_before_expiry: str | None = None) 
     return min(lifetime, float(said[1]) * _INTERVALS[said[2]])
 
 
+def remaining(lifetime: timedelta, window: timedelta, chosen: str | None) -> timedelta:
+    """How much life a certificate has left when it stops waiting.
+
+    :param chosen: the grace as the user wrote it, if at all; where it is none, a certificate does
+        not wait at all.
+    :raises GraceError: when it is no grace.
+    """
+    left = default(lifetime, window) if chosen is None else parse(chosen)
+    return min(left or lifetime, lifetime)
+
+
 def default(lifetime: timedelta, window: timedelta) -> timedelta:
     """The grace where the user names none.
 

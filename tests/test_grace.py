@@ -65,6 +65,21 @@ def test_the_default_fits_the_certificate(
     assert grace.default(lifetime, window) == expected
 
 
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [
+        pytest.param(None, 10 * DAY, id="the default"),
+        pytest.param("36h", 36 * HOUR, id="as chosen"),
+        pytest.param("0", 90 * DAY, id="none: it never waits"),
+        pytest.param("999d", 90 * DAY, id="never more than its life"),
+    ],
+)
+def test_a_certificate_waits_until_so_much_life_is_left(
+    chosen: str | None, left: timedelta
+) -> None:
+    assert grace.remaining(90 * DAY, 30 * DAY, chosen) == left
+
+
 LIFETIMES = [160 * HOUR, 45 * DAY, 90 * DAY]
 # certbot before 4.1 renews 30 days before the end, whatever the lifetime.
 WINDOWS = [None, "30 days"]

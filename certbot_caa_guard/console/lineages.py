@@ -82,13 +82,11 @@ class Lineage:
         return grace.renewal_window(certificate.lifetime, self.renew_before)
 
     def _grace(self, certificate: Certificate) -> datetime.timedelta:
-        chosen = self.parameter("caa_guard_grace")
+        lifetime, window = certificate.lifetime, self._window(certificate)
         try:
-            if chosen is not None:
-                return grace.parse(chosen)
-        except grace.GraceError:
-            pass  # the guard itself refuses it at the next renewal
-        return grace.default(certificate.lifetime, self._window(certificate))
+            return grace.remaining(lifetime, window, self.parameter("caa_guard_grace"))
+        except grace.GraceError:  # the guard itself refuses it at the next renewal
+            return grace.default(lifetime, window)
 
 
 def add_config_dir(parser: Any) -> None:

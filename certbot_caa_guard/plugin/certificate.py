@@ -44,15 +44,6 @@ def certificate_of(lineage: Any, *, chosen_grace: str | None, server: str) -> Ce
     if lineage.is_test_cert and lineage.server != server:
         return Certificate(frozenset(), end, begin)
     lifetime = end - begin
-    # No grace is no waiting: it is over before it begins.
-    left = min(_grace(lifetime, lineage, chosen_grace) or lifetime, lifetime)
-    return Certificate(frozenset(lineage.names()), end, end - left)
-
-
-def _grace(
-    lifetime: datetime.timedelta, lineage: Any, chosen_grace: str | None
-) -> datetime.timedelta:
-    if chosen_grace is not None:
-        return grace.parse(chosen_grace)
     window = grace.renewal_window(lifetime, lineage.configuration.get("renew_before_expiry"))
-    return grace.default(lifetime, window)
+    left = grace.remaining(lifetime, window, chosen_grace)
+    return Certificate(frozenset(lineage.names()), end, end - left)
