@@ -201,6 +201,15 @@ Hint: The Certificate Authority failed to verify the DNS TXT records.
             id="acme.sh, in 2018",
         ),
         pytest.param(
+            ' + ERROR: Challenge is invalid! (returned: invalid) (result: ["type"]\t"http-01"\n'
+            '["error","detail"]\t"While processing CAA for a.example: DNS problem: SERVFAIL '
+            "looking up CAA for example - the domain's nameservers may be malfunctioning\"\n"
+            '["error"]\t{"type":"urn:ietf:params:acme:error:dns","detail":"While processing CAA '
+            'for a.example: DNS problem: SERVFAIL looking up CAA for example","status":400}',
+            [_failed("a.example", "example")],
+            id="dehydrated",
+        ),
+        pytest.param(
             "Nov 21 04:18:58 host certbot[7]:   Domain: a.example\n"
             "Nov 21 04:18:58 host certbot[7]:   Type:   caa\n"
             "Nov 21 04:18:58 host certbot[7]:   \x1b[31mDetail: CAA record for \x1b[1mexample"
