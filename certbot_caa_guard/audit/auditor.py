@@ -108,6 +108,10 @@ class Auditor:
         self._own_networks = {special_network(one) for one in addresses} - {None}
         self._reachability = Reachability(families(addresses))
 
+    async def is_usable(self, timeout: float) -> bool:
+        """Tell whether the root can be asked from here."""
+        return await self._finder.is_usable(timeout)
+
     async def audit(self, identifier: Identifier) -> Matrix:
         """Ask the servers of every zone on the way of *identifier*."""
         asker = Asker(self._gate, self.dice, self._clock, self._clock() + _DEADLINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from certbot_caa_guard.audit.matrix import Answer, Server, Zone
 from certbot_caa_guard.audit.questions import AS_CA, DNSKEY, DO, TCP
 from certbot_caa_guard.resolvers.iterative.message import CAA, SOA, Name
 
-_DIGESTS = {1: "SHA1", 2: "SHA256", 4: "SHA384"}
+_DIGESTS = {1: "sha1", 2: "sha256", 4: "sha384"}
 _NEGATIVE = {dns.rdatatype.NSEC, dns.rdatatype.NSEC3}
 # More than this would take long to hash (RFC 9276 section 3.2).
 _MOST_ITERATIONS = 500
@@ -93,11 +94,11 @@ def _keys(zone: Zone, server: Server, now: float) -> Keys | _Flaw | None:
 def _fits(origin: dns.name.Name, key: Any, ds: Any) -> bool:
     if ds.digest_type not in _DIGESTS or ds.key_tag != dns.dnssec.key_id(key):
         return False
-    try:
-        made = dns.dnssec.make_ds(origin, key, _DIGESTS[ds.digest_type], validating=True)
-    except TypeError:  # dnspython before 2.6 has no policies
-        made = dns.dnssec.make_ds(origin, key, _DIGESTS[ds.digest_type])
-    return bool(made == ds)
+    # RFC 4034 section 5.1.4; dnspython's own function refuses SHA-1, which validators take.
+    digest = hashlib.new(_DIGESTS[ds.digest_type])
+    digest.update(origin.to_digestable())
+    digest.update(key.to_wire())
+    return bool(digest.digest() == ds.digest)
 
 
 def _answer_about(zone: Zone, server: Server, owner: Name) -> Answer:

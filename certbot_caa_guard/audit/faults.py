@@ -104,7 +104,7 @@ def of_server(
     for owner in zone.owners:
         told = _told(zone, server, owner)
         yield from _failing(told, server, owner)
-        yield from _contents(zone, server, owner, told)
+        yield from _contents(zone, server, owner)
         yield from _slow(told, server, owner)
         yield from _case_lost(told, server, owner)
     if _others_reached(zone, server, reached, tcp=True):
@@ -179,7 +179,7 @@ def _is_silent(zone: Zone, server: Server) -> bool:
         for (asked, probe), answer in zone.answers.items()
         if asked == server and not probe.manner.tcp
     }
-    return bool(heard) and heard <= {Heard.SILENCE, Heard.NOT_ASKED}
+    return Heard.SILENCE in heard and heard <= {Heard.SILENCE, Heard.NOT_ASKED}
 
 
 def _others_reached(
@@ -261,21 +261,18 @@ def _failing(
         yield Fault.of("IntermittentFailure", server, owner, evidence)
 
 
-def _contents(
-    zone: Zone,
-    server: Server,
-    owner: Name,
-    told: Mapping[Manner, tuple[Answer, Trouble | None]],
-) -> Iterator[Fault]:
+def _contents(zone: Zone, server: Server, owner: Name) -> Iterator[Fault]:
     reply = telling(zone, server, owner)
-    if reply is None or not any(manner in told for manner in _TELLING):
+    if reply is None:
         return
     name = name_to_text(owner)
     if any(not caa.parse_rdata(rdata).tag for rdata in caa_rdata(reply)):
         yield Fault.of("EmptyCAATag", server, owner, f"a CAA record without a tag at {name}")
+    if is_alias(reply):
+        return
     if reply.rcode == dns.rcode.NXDOMAIN:
         yield from _nxdomain(zone, server, owner, reply)
-    elif not caa_rdata(reply) and not is_alias(reply):
+    elif not caa_rdata(reply):
         yield from _nodata(zone, server, owner, reply)
     elif not reply.authoritative:
         evidence = f"an answer to CAA for {name} without AA"
@@ -315,7 +312,7 @@ def _nxdomain(zone: Zone, server: Server, owner: Name, reply: Reply) -> Iterator
     if not soas:
         evidence = f"NXDOMAIN to CAA for {name} without an SOA"
         yield Fault.of("MissingSOAForNXDOMAIN", server, owner, evidence)
-    elif not any(_is_zone_of(soa, owner, zone.name) for soa in soas) and not is_alias(reply):
+    elif not any(_is_zone_of(soa, owner, zone.name) for soa in soas):
         evidence = f"NXDOMAIN to CAA for {name} with the SOA of {name_to_text(soas[0]) or '.'}"
         yield Fault.of("SOAOwnerNotZoneForNXDOMAIN", server, owner, evidence)
 

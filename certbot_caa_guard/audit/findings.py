@@ -42,6 +42,11 @@ class Finding:
         return KINDS[self.code]
 
     @property
+    def matters(self) -> bool:
+        """Whether the CA minds."""
+        return self.severity is not Severity.FINE
+
+    @property
     def mend(self) -> str:
         """What to do, in a sentence or two."""
         return self.kind.mend
@@ -75,6 +80,7 @@ class Finding:
             "servers": list(self.servers),
             "of": self.of,
             "evidence": self.evidence,
+            "line": self.line,
             "source": self.kind.source,
             "mend": self.mend,
             "ticket": self.ticket,
@@ -116,7 +122,7 @@ def find(matrix: Matrix) -> tuple[Finding, ...]:
 def main(findings: Iterable[Finding]) -> Finding | None:
     """The finding to tell of when there is room for one; None when all is fine for the CA."""
     first = next(iter(findings), None)
-    return first if first is not None and first.severity is not Severity.FINE else None
+    return first if first is not None and first.matters else None
 
 
 def explains(findings: Iterable[Finding]) -> bool:

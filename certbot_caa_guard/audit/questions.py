@@ -76,6 +76,6 @@ def probes(zone: Name, owners: tuple[Name, ...], absent: Name, *, signed: bool) 
     asked += [Probe(first, CAA, TCP), Probe(first, A, PLAIN), Probe(absent, CAA, DO)]
     if signed:
         asked += [Probe(zone, DNSKEY, DO), Probe(zone, SOA, DO)]
-    for manner in (AS_CA, PLAIN, EDNS, MIXED):
+    for manner in (AS_CA, PLAIN, EDNS, DO, MIXED):
         asked += [Probe(owner, CAA, manner) for owner in others]
     return asked
