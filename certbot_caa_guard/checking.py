@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -59,6 +59,7 @@ class Checked:
     :ivar index: its place in the input, from 0.
     :ivar ca_problem: what the CA would put into the challenge, from the first public
         perspective's first round; None when that one permits.
+    :ivar findings: what an audit found, if there was one, as JSON has it.
     """
 
     index: int
@@ -67,6 +68,7 @@ class Checked:
     evidence: Evidence | None = None
     ca_problem: dict[str, str] | None = None
     exposure: Exposure | None = None
+    findings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def decisive(self) -> Determination | None:
@@ -89,7 +91,7 @@ class Checked:
             "records": [str(record) for record in decisive.records] if decisive else [],
             "ca_problem": self.ca_problem,
             "evidence": _evidence_as_json(self.evidence),
-            "findings": [],
+            "findings": list(self.findings),
             "exposure": _exposure_as_json(self.exposure),
         }
 

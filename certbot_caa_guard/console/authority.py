@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from certbot_caa_guard import directory, names
@@ -35,6 +36,29 @@ class _Directory:
 
     identities: tuple[str, ...]
     clock_skew: float | None
+
+
+def add_arguments(group: Any) -> None:
+    """Add what :func:`find` needs to a *group* of arguments."""
+    group.add_argument(
+        "--server", metavar="URL", help="the CA's ACME directory, to read its CAA domains from"
+    )
+    group.add_argument(
+        "--issuer",
+        metavar="DOMAIN[,DOMAIN...]",
+        help="the CA's CAA domains (default: what --server says, else letsencrypt.org)",
+    )
+    group.add_argument(
+        "--account-uri",
+        metavar="URI",
+        help="the ACME account (default: certbot's own for --server, where there is one)",
+    )
+    group.add_argument(
+        "--config-dir",
+        default="/etc/letsencrypt",
+        metavar="DIR",
+        help="where certbot keeps its accounts (default: /etc/letsencrypt)",
+    )
 
 
 def find(

@@ -13,7 +13,7 @@ from typing import Any
 from certbot_caa_guard import checking
 from certbot_caa_guard.caa import ACME_METHODS
 from certbot_caa_guard.checking import Checked, Options, Query
-from certbot_caa_guard.console import authority, queries
+from certbot_caa_guard.console import authority, explaining, queries
 from certbot_caa_guard.console.queries import Queries
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.names import IdentifierError
@@ -68,14 +68,16 @@ def run(options: argparse.Namespace) -> int:
             return _stream(Queries(options.names, options.file, defaults), options, who)
         asked = queries.gather(options.names, options.file, defaults)
         report = checking.check(asked, _options(options, who))
+        with explaining.reasons(options) as why:
+            checked = explaining.explained(report.checked, why)
     except (spec.SpecError, ResolverError) as error:
         raise UsageError(str(error)) from error
     _remark(who, report.unusable, report.perspectives, report.has_public_perspective)
     if options.json:
-        print(json.dumps([checked.as_json() for checked in report.checked], indent=1))
+        print(json.dumps([one.as_json() for one in checked], indent=1))
     else:
-        _print_table(report.checked, who.issuers)
-    return _status({checked.verdict for checked in report.checked})
+        _print_table(checked, who.issuers)
+    return _status({one.verdict for one in checked})
 
 
 def _stream(asked: Queries, options: argparse.Namespace, who: authority.Authority) -> int:
@@ -87,9 +89,13 @@ def _stream(asked: Queries, options: argparse.Namespace, who: authority.Authorit
     # Hardly anything refers to itself, and to look for it among all that is remembered is dear.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 100)
-    with checking.check_stream(asked, _options(options, who)) as stream:
+    with (
+        explaining.reasons(options) as why,
+        checking.check_stream(asked, _options(options, who)) as stream,
+    ):
         try:
-            for batch in stream.lines():
+            lines = explaining.explained_lines(stream.lines(), why, ordered=options.ordered)
+            for batch in lines:
                 sys.stdout.write("".join([f"{line}\n" for _, line in batch]))
                 sys.stdout.flush()
                 verdicts.update([verdict for verdict, _ in batch])
@@ -134,6 +140,11 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
         help="how often to ask about a name that fails (default: 2)",
     )
     group.add_argument(
+        "--no-audit",
+        action="store_true",
+        help="do not ask the authoritative servers of names that fail why they do",
+    )
+    group.add_argument(
         "--rate",
         type=_rate,
         metavar="N",
@@ -144,25 +155,7 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
 
 def _add_judging(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("judging")
-    group.add_argument(
-        "--server", metavar="URL", help="the CA's ACME directory, to read its CAA domains from"
-    )
-    group.add_argument(
-        "--issuer",
-        metavar="DOMAIN[,DOMAIN...]",
-        help="the CA's CAA domains (default: what --server says, else letsencrypt.org)",
-    )
-    group.add_argument(
-        "--account-uri",
-        metavar="URI",
-        help="the ACME account (default: certbot's own for --server, where there is one)",
-    )
-    group.add_argument(
-        "--config-dir",
-        default="/etc/letsencrypt",
-        metavar="DIR",
-        help="where certbot keeps its accounts (default: /etc/letsencrypt)",
-    )
+    authority.add_arguments(group)
     group.add_argument(
         "--validation-method",
         choices=sorted(ACME_METHODS),
@@ -223,6 +216,9 @@ def _print_table(checked: Iterable[Checked], issuers: tuple[str, ...]) -> None:
         if one.verdict is not Verdict.PERMITTED and one.evidence is not None:
             why = text.reason(one.evidence, one.verdict, issuers)
             print(textwrap.indent(textwrap.fill(why, _WIDTH - 4), "    "))
+        for finding in one.findings[:1]:
+            told = text.printable(f"{finding['line']}. {finding['mend']}")
+            print(textwrap.indent(textwrap.fill(told, _WIDTH - 4), "    "))
 
 
 def _where(checked: Checked) -> str:

@@ -15,7 +15,7 @@ import certbot_caa_guard
 from certbot_caa_guard.console.usage import UsageError
 
 # Each is a module beside this one, loaded when it is called, or all are to be told of.
-_COMMANDS = ("check", "explain", "status", "rejoin", "forget")
+_COMMANDS = ("check", "audit", "explain", "status", "rejoin", "forget")
 
 _WRONG_USAGE = 2
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it

@@ -1,0 +1,175 @@
+"""``audit``: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from certbot_caa_guard.console.explaining import reasons
+from certbot_caa_guard.console.main import main
+from tests.internet import Internet, refused, servfail
+
+LINES = {
+    "shop.net": '@ CAA 0 issue "letsencrypt.org"',
+    "plain.net": "",
+    "denied.net": '@ CAA 0 issue "other-ca.example"',
+    "refused.net": "",
+    "bad.org": "",
+}
+
+
+@pytest.fixture(scope="module")
+def hints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("internet")
+    with Internet(directory, LINES) as internet:
+        internet.servers.script(refused, below="refused.net", qtype="CAA")
+        internet.tlds.script(servfail, owner="org", qtype="CAA")
+        yield str(internet.hints(directory / "named.root"))
+
+
+def run(hints: str, *arguments: str) -> int:
+    return main(["audit", "--root-hints", hints, *arguments])
+
+
+def test_a_name_without_fault_is_all_well(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(hints, "shop.net") == 0
+    assert "2 servers of 2 zones asked" in capsys.readouterr().out
+
+
+def test_a_fault_is_something_to_mend(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(hints, "www.refused.net") == 1
+    out = capsys.readouterr().out
+    assert "fails: InvalidRcode: an error in answer to CAA questions (www.refused.net)" in out
+    assert "ns.refused.net (127." in out
+    assert "as-the-ca" in out
+    assert "REFUSED" in out
+    assert "does not mend" in out
+
+
+def test_a_denial_is_something_to_mend(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(hints, "denied.net") == 1
+    out = capsys.readouterr().out
+    assert "allow other-ca.example" in out
+    assert '+ denied.net. CAA 0 issue "letsencrypt.org"' in out
+
+
+def test_a_record_that_ends_the_climb_is_told(
+    hints: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(hints, "www.bad.org") == 1
+    out = capsys.readouterr().out
+    assert "ends the climb" in out
+    assert 'www.bad.org. CAA 0 issue "letsencrypt.org"' in out
+
+
+def test_a_record_may_name_account_and_method(
+    hints: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = "https://ca.example/acct/1"
+    status = run(
+        hints, "plain.net", "--restrict", "--account-uri", account, "--validation-method", "dns-01"
+    )
+    assert status == 0
+    assert f"; accounturi={account}; validationmethods=dns-01" in capsys.readouterr().out
+
+
+def test_siblings_are_told_of_a_wildcard(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(hints, *(f"{label}.plain.net" for label in "abcd"))
+    assert "*.plain.net would replace a.plain.net" in capsys.readouterr().out
+
+
+def test_json_is_one_document_in_input_order(
+    hints: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(hints, "--json", "www.refused.net", "shop.net") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [one["identifier"] for one in document["audits"]] == ["www.refused.net", "shop.net"]
+    assert document["wildcards"] == []
+    (finding,) = document["audits"][0]["findings"]
+    assert {"code", "servers", "mend", "severity", "evidence", "source", "ticket"} <= finding.keys()
+
+
+def test_a_ticket_can_be_sent_as_it_is(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(hints, "--ticket", "www.refused.net", "refused.net") == 1
+    out = capsys.readouterr().out
+    assert out.startswith("Subject: refused.net: ")
+    assert out.count("Subject: ") == 2
+
+
+def test_a_burst_is_asked_for_only_on_wish(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(hints, "--burst", "shop.net") == 0
+    assert "RateLimited" not in capsys.readouterr().out
+
+
+def test_where_no_root_answers_nothing_is_found_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = tmp_path / "named.root"
+    nobody.write_text(". 60 NS a.root.\na.root. 60 A 127.255.255.253\n", encoding="ascii")
+    assert run(str(nobody), "shop.net") == 3
+    assert "No server of the root answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["bad..name"], [], ["--root-hints", "/nowhere", "a.net"]])
+def test_wrong_usage_is_told(
+    hints: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(hints, *arguments) == 2
+    assert capsys.readouterr().err
+
+
+def test_an_ip_address_has_no_caa_to_audit(hints: str) -> None:
+    assert run(hints, "192.0.2.1") == 0
+
+
+def test_check_tells_of_names_that_fail_why(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asking = ["check", "--root-hints", hints, "--resolver", "iterative", "--rounds", "1"]
+    assert main([*asking, "--json", "www.refused.net", "shop.net", "a.refused.net"]) == 3
+    documents = json.loads(capsys.readouterr().out)
+    assert [[one["code"] for one in document["findings"]] for document in documents] == [
+        ["InvalidRcode"],
+        [],
+        ["InvalidRcode"],
+    ]
+    main([*asking, "www.refused.net"])
+    assert "InvalidRcode: ns.refused.net" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_check_streams_findings_and_holds_up_nobody(
+    hints: str, ordered: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["www.refused.net", "shop.net", "denied.net", "bad..name"]
+    asking = ["check", "--root-hints", hints, "--resolver", "iterative", "--rounds", "1", "--jsonl"]
+    assert main([*asking, *(["--ordered"] if ordered else []), *names]) == 2
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    by_name = {one["identifier"]: one for one in documents}
+    assert by_name.keys() == set(names[:3])
+    assert [one["code"] for one in by_name["www.refused.net"]["findings"]] == ["InvalidRcode"]
+    if ordered:
+        assert list(by_name) == names[:3]
+
+
+def test_check_asks_no_authoritative_server_against_the_users_wish(
+    hints: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asking = ["check", "--root-hints", hints, "--resolver", "iterative", "--rounds", "1"]
+    main([*asking, "--no-audit", "--json", "www.refused.net"])
+    (document,) = json.loads(capsys.readouterr().out)
+    assert document["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("resolver", "walks"),
+    [("auto", True), ("system", False), ("udp://192.0.2.1,iterative", True), ("tls://a", False)],
+)
+def test_who_asks_other_resolvers_only_may_be_cut_off_from_authoritative_servers(
+    resolver: str, walks: bool
+) -> None:
+    options = Namespace(resolver=resolver, no_audit=False, root_hints=None, trust_anchor=None)
+    with reasons(options) as why:
+        assert (why is not None) is walks
