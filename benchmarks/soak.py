@@ -1,0 +1,172 @@
+"""A long run through a resolver that fails at random: is every verdict right, does nothing leak?
+
+``python -m benchmarks.soak --names 1000000``.  The resolver drops 5 % of the questions, delays 5 %,
+truncates 1 % and answers 1 % with SERVFAIL (:mod:`benchmarks.unreliable`).  From its log follows
+the verdict that is right for each name: that of the first of two rounds in which a climb meets no
+failure, and ``unknown`` where it meets one in both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.unreliable import DENIES, NXDOMAIN, PERMITS, SERVFAIL
+from certbot_caa_guard.checking import Options, check_stream
+from certbot_caa_guard.names import parse
+from certbot_caa_guard.verdict import Verdict
+
+_ROOT = Path(__file__).parents[1]
+_ROUNDS = 2
+_REMEMBERED = 20_000  # owners; so few, that a leak is not taken for memory of them
+_PAGE = 4096
+_VERDICTS = ("none", *(verdict.value for verdict in Verdict))
+
+# What hosts and zones have, by their place: one in so many.
+_HOSTS = ("www", "www", f"{NXDOMAIN}-host", "www", f"{PERMITS}-host", "www", f"{DENIES}-host")
+_ZONES = ("plain", f"{PERMITS}-zone", "plain", f"{DENIES}-zone", "plain")
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """What a run showed.
+
+    :ivar wrong: names with another verdict than the right one, and both.
+    :ivar grown: bytes that memory grew by after a fifth of the names.
+    :ivar sockets: that were left open.
+    """
+
+    names: int
+    seconds: float
+    verdicts: Mapping[str, int]
+    wrong: Sequence[tuple[str, str, str]]
+    grown: int
+    sockets: int
+
+
+def names(count: int) -> Iterator[str]:
+    """Four hosts in each zone."""
+    for number in range(count):
+        zone, host = divmod(number, 4)
+        yield (
+            f"{_HOSTS[number % len(_HOSTS)]}-{host}.{_ZONES[zone % len(_ZONES)]}-{zone}"
+            f".t{zone % 50}"
+        )
+
+
+def soak(count: int, seed: str, sleep: Callable[[float], None] = time.sleep) -> Soaked:
+    """Check so many names.
+
+    :param sleep: waits for the second round, after all names have had their first.
+    """
+    with tempfile.TemporaryDirectory(prefix="soak-") as directory:
+        log = Path(directory) / "log"
+        server = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.unreliable", seed, str(log)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=_ROOT,
+        )
+        with server:
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
+            before = _sockets()
+            start = time.monotonic()
+            found, grown = _check(count, port, sleep)
+            seconds = time.monotonic() - start
+            left = _sockets() - before
+            server.communicate()
+        right = list(_right(count, log))
+    said = [_VERDICTS[code] for code in found]
+    verdicts = {one: said.count(one) for one in sorted(set(said))}
+    wrong = [
+        (name, one, verdict)
+        for one, (name, verdict) in zip(said, right, strict=True)
+        if one != verdict
+    ]
+    return Soaked(count, seconds, verdicts, wrong, grown, left)
+
+
+def _check(count: int, port: int, sleep: Callable[[float], None]) -> tuple[bytes, int]:
+    options = Options(
+        resolvers=[f"udp://127.0.0.1:{port}"],
+        rounds=_ROUNDS,
+        remembered=_REMEMBERED,
+        sleep=sleep,
+    )
+    # An octet for each, so that memory grows for other reasons only.
+    found = bytearray(count)
+    grown = done = 0
+    with check_stream(names(count), options) as stream:
+        for checked in stream:
+            found[checked.index] = _VERDICTS.index(checked.verdict.value)
+            done += 1
+            if done == count // 5:
+                grown = -_memory()
+    return bytes(found), grown + _memory()
+
+
+def _right(count: int, log: Path) -> Iterator[tuple[str, str]]:
+    """Each name and its right verdict, by what the resolver answered."""
+    answered: dict[str, list[str]] = {}
+    with log.open(encoding="ascii") as lines:
+        for line in lines:
+            owner, answer = line.split()
+            answered.setdefault(owner, []).append(sys.intern(answer))
+    for name in names(count):
+        ends = (_end(parse(name).owners, answered, round_) for round_ in range(_ROUNDS))
+        yield name, next((end for end in ends if end is not None), "unknown")
+
+
+def _end(owners: Sequence[str], answered: Mapping[str, Sequence[str]], round_: int) -> str | None:
+    """What the climb of one round gives; None for a failure."""
+    for owner in owners:
+        answer = answered[owner][round_]
+        if answer == SERVFAIL:
+            return None
+        if answer == PERMITS:
+            return "permitted"
+        if answer == DENIES:
+            return "denied"
+    return "permitted"
+
+
+def _memory() -> int:
+    """The bytes that are resident now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+def _sockets() -> int:
+    open_ = 0
+    for one in Path("/proc/self/fd").iterdir():
+        try:
+            open_ += str(one.readlink()).startswith("socket:")
+        except FileNotFoundError:
+            continue
+    return open_
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Soak, and say what it showed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--names", type=int, default=1_000_000)
+    parser.add_argument("--seed", default="soak")
+    options = parser.parse_args(arguments)
+    soaked = soak(options.names, options.seed)
+    print(f"{soaked.names:,} names in {soaked.seconds:.0f} s: {dict(soaked.verdicts)}")
+    print(f"memory grew by {soaked.grown / 1e6:.1f} MB; sockets left open: {soaked.sockets}")
+    for name, verdict, right in soaked.wrong[:20]:
+        print(f"{name}: {verdict}, not {right}")
+    print(f"{len(soaked.wrong)} verdicts are wrong")
+    return 1 if soaked.wrong or soaked.sockets else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
