@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
@@ -82,23 +83,18 @@ class Sharing(Generic[_W]):
         self._timeout = timeout
         self._arrived = arrived
         self._waiting: dict[str, list[_W]] = {}
-        # Two generations: when the young fill half, the old, which nobody has wanted since the
-        # last time, are forgotten.
-        self._half = max(1, most // 2)
-        self._young: dict[str, Lookup] = {}
-        self._old: dict[str, Lookup] = {}
+        self._most = most
+        # The one that was wanted least lately comes first.
+        self._lookups: OrderedDict[str, Lookup] = OrderedDict()
 
     def want(self, owner: str, who: _W) -> Lookup | None:
         """The lookup for *owner*, if it is known; else *who* is told of it as soon as it is.
 
         That may be at once, before this returns None.
         """
-        lookup = self._young.get(owner)
+        lookup = self._lookups.get(owner)
         if lookup is not None:
-            return lookup
-        lookup = self._old.pop(owner, None)
-        if lookup is not None:
-            self._remember(lookup)
+            self._lookups.move_to_end(owner)
             return lookup
         waiting = self._waiting.get(owner)
         if waiting is not None:
@@ -116,11 +112,8 @@ class Sharing(Generic[_W]):
                 self._arrived(who, self._place, Lookup(owner, Outcome.TIMEOUT))
 
     def _known(self, lookup: Lookup) -> None:
-        self._remember(lookup)
+        if len(self._lookups) >= self._most:
+            self._lookups.popitem(last=False)
+        self._lookups[lookup.owner] = lookup
         for who in self._waiting.pop(lookup.owner, ()):
             self._arrived(who, self._place, lookup)
-
-    def _remember(self, lookup: Lookup) -> None:
-        if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
-        self._young[lookup.owner] = lookup

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from certbot_caa_guard.console import check
 from certbot_caa_guard.console.main import main
+from certbot_caa_guard.resolvers.loader import ResolverError
+from certbot_caa_guard.resolvers.spec import Spec
 from tests.internet import Internet, Signing, servfail
 
 Call = Callable[..., tuple[int, str, str]]
@@ -170,3 +172,41 @@ def test_on_a_terminal_it_shows_how_far_it_is(
     shown = capsys.readouterr().err
     assert "3 of 9 names" in shown
     assert shown.endswith("\r")
+
+
+def test_lines_come_in_the_order_of_the_names_where_asked_for(call: Call) -> None:
+    _, out, _ = call("--jsonl", "--ordered", "broken.org", "good.net", "plain.org")
+    assert [json.loads(line)["index"] for line in out.splitlines()] == [0, 1, 2]
+
+
+def test_a_line_that_cannot_be_read_ends_it_when_those_before_are_answered(
+    call: Call, tmp_path: Path
+) -> None:
+    path = tmp_path / "names"
+    path.write_text("broken.org\ngood.net\na..b\nplain.org\n")
+    status, out, err = call("--jsonl", "-f", str(path))
+    assert status == 2
+    assert [json.loads(line)["identifier"] for line in out.splitlines()] == [
+        "good.net",
+        "broken.org",
+    ]
+    assert "names, line 3: 'a..b' is not a domain name" in err
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "x", "1000001", "9" * 5000])
+def test_the_rate_is_a_number_in_bounds(capsys: pytest.CaptureFixture[str], rate: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["check", f"--rate={rate}", "a.net"])
+    assert "is not a number from 1 to 1000000" in capsys.readouterr().err
+
+
+def test_the_rate_is_every_resolvers(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[int | None] = []
+
+    def refuse(specs: Iterable[Spec], _refuse: object) -> list[object]:
+        rates.extend(one.rate for one in specs)
+        raise ResolverError("seen")
+
+    monkeypatch.setattr("certbot_caa_guard.resolvers.loader.load_all", refuse)
+    main(["check", "--rate", "77", "--resolver", "udp://192.0.2.1,system", "a.net"])
+    assert rates == [77, 77]

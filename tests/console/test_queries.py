@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from certbot_caa_guard.checking import Query
-from certbot_caa_guard.console.queries import gather
+from certbot_caa_guard.console.queries import Queries, gather
 from certbot_caa_guard.console.usage import UsageError
 
 NOTHING = Query("")
@@ -67,3 +70,49 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_without_any_name_it_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="no name is given"):
         gather([], None, NOTHING)
+
+
+class TestPipe:
+    """Names that come through a pipe, one now and then."""
+
+    def test_while_none_is_there_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with self.pipe(monkeypatch) as write:
+            queries = iter(Queries([], "-", NOTHING))
+            assert next(queries) is None
+            os.write(write, b"a.net\nb.n")
+            assert next(queries) == Query("a.net")
+            assert next(queries) is None
+            os.write(write, b"et")
+            os.close(write)
+            assert [one for one in queries if one is not None] == [Query("b.net")]
+
+    def test_it_is_waited_for_where_all_are_wanted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with self.pipe(monkeypatch) as write:
+            os.write(write, b"a.net\n\nb.net\n")
+            os.close(write)
+            assert gather([], "-", NOTHING) == [Query("a.net"), Query("b.net")]
+
+    def test_a_line_without_end_is_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with self.pipe(monkeypatch) as write:
+            os.set_blocking(write, False)
+            os.write(write, b"x" * 60_000)
+            queries = iter(Queries([], "-", NOTHING))
+            assert next(queries) is None
+            os.write(write, b"x" * 60_000)
+            with pytest.raises(UsageError, match="standard input, line 1: too long"):
+                next(queries)
+            os.close(write)
+
+    @contextmanager
+    def pipe(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+        read, write = os.pipe()
+        with os.fdopen(read) as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            yield write
+
+
+def test_where_is_the_place_of_the_last_one(tmp_path: Path) -> None:
+    (tmp_path / "names").write_text("# shops\nb.net\n")
+    queries = Queries(["a.net"], str(tmp_path / "names"), NOTHING)
+    places = [queries.where for _ in queries]
+    assert places == ["a.net", f"{tmp_path}/names, line 2"]
