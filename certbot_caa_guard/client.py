@@ -18,6 +18,7 @@ the order that leaves it out, for the program to write down, and to ask for agai
 from __future__ import annotations
 
 import inspect
+import ipaddress
 import logging
 import random
 import time
@@ -445,7 +446,7 @@ class _Run:
 
     def held(self, name: str) -> Held:
         """Why *name* is held, by all that is known of it now."""
-        identifier = names.parse(name)
+        identifier = Identifier(name.removeprefix("*."), name.startswith("*."))
         preflight = self._preflight
         known = preflight.evidence(identifier) if preflight else Evidence(identifier)
         said = [one for one in self._scribe.readings if one.identifier == name]
@@ -540,8 +541,13 @@ def _owner(known: Evidence, said: Sequence[Reading]) -> str:
 
 def _normal(wanted: Iterable[str]) -> list[str]:
     """The names as they are ordered, each once."""
-    normal = (one.strip() if names.is_ip_address(one) else str(names.parse(one)) for one in wanted)
-    return list(dict.fromkeys(normal))
+    return list(dict.fromkeys(_normal_name(name) for name in wanted))
+
+
+def _normal_name(name: str) -> str:
+    if names.is_ip_address(name):
+        return str(ipaddress.ip_address(name.strip()))
+    return str(names.parse(name))
 
 
 def _names_in(csr_pem: bytes) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import runpy
 import time
@@ -453,6 +454,20 @@ def test_names_that_are_none_are_refused(
         program.obtain(*names)
 
 
+def test_ip_addresses_have_no_caa_and_are_ordered_as_they_are(
+    ca: CA, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is one in the way of any other name when it comes back and is refused."""
+    monkeypatch.setattr(program, "make_csr", lambda names: _csr_for(*names))
+    ca.inject(
+        {"type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "No.", "status": 400},
+        "new-order",
+    )
+    issued = program.obtain("good.net", "2001:DB8::1", rejoining=["2001:db8:0::1"])
+    assert issued.verdicts == {"good.net": Verdict.PERMITTED}
+    assert [held.name for held in issued.held] == ["2001:db8::1"]
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [
@@ -478,7 +493,12 @@ def _csr_for(*names: str) -> bytes:
 
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     if names:
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        alternatives = x509.SubjectAlternativeName(
+            [
+                x509.IPAddress(ipaddress.ip_address(name)) if ":" in name else x509.DNSName(name)
+                for name in names
+            ]
+        )
         builder = builder.add_extension(alternatives, critical=False)
     key = ec.generate_private_key(ec.SECP256R1())
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
