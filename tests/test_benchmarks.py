@@ -15,6 +15,7 @@ from benchmarks import (
     preflight,
     questions,
     record,
+    renewals,
     servers,
     start,
     throughput,
@@ -263,3 +264,22 @@ def test_the_preflight_has_three_round_trips_and_150_ms() -> None:
 def test_the_worst_kind_of_names_counts() -> None:
     result = questions.summary({"a": (10, 12, 12), "b": (10, 10, 11)})
     assert [(goal.measured, goal.met) for goal in result.goals] == [("1.1 per owner", False)]
+
+
+def test_renewals_are_compared_with_those_without_the_plugin() -> None:
+    def measured(seconds: float, renewed: int) -> list[renewals.Measured]:
+        return [renewals.Measured(seconds, renewed, 50), renewals.Measured(seconds + 9, 0, 0)]
+
+    runs = dict(zip(renewals._WAYS, map(measured, (100, 131, 90), (50, 50, 0)), strict=True))
+    result = renewals.summary(runs, 500, 50, "5.8.0")
+    assert result.rows[1] == ("with it", "131.0", "+31.0", "50", "50")
+    assert [goal.met for goal in result.goals] == [False, True, True, True]
+    assert "which is 30.0 s" in result.goals[0].what
+
+
+def test_a_lineage_has_a_certificate_for_its_name() -> None:
+    from cryptography import x509
+
+    made = x509.load_pem_x509_certificate(renewals.certificate("a.net", age=80))
+    extension = made.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert extension.value.get_values_for_type(x509.DNSName) == ["a.net"]

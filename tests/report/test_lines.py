@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+
+pytest.importorskip("hypothesis")  # the environments of the older certbots lack it
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
