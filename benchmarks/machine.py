@@ -16,7 +16,7 @@ def description() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIBIBYTE
     return (
         f"{os.cpu_count()} processors ({_model()}), {memory:.0f} GiB of memory, {_system()}, "
-        f"Python {platform.python_version()}"
+        f"Python {platform.python_version()}{_precedence(os.nice(0))}"
     )
 
 
@@ -35,6 +35,11 @@ def first_version(text: str) -> str:
     """The first thing that looks like a version; ``?`` when nothing does."""
     found = re.search(r"\d+\.\d+(?:\.\d+)*", text)
     return found.group() if found else "?"
+
+
+def _precedence(nice: int) -> str:
+    """Whether other processes had to wait for this one, or this one for them."""
+    return f", run with nice {nice:+d}" if nice else ""
 
 
 def _model() -> str:

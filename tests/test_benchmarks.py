@@ -152,6 +152,11 @@ def test_versions_are_found_in_what_programs_say(text: str, version: str) -> Non
     assert machine.first_version(text) == version
 
 
+def test_it_is_said_when_other_processes_had_to_wait() -> None:
+    assert machine._precedence(-10) == ", run with nice -10"
+    assert machine._precedence(0) == ""
+
+
 def test_the_time_that_is_added_is_the_difference_of_the_least() -> None:
     times = {
         "without the plugin": [100.0, 110.0, 130.0],
