@@ -68,14 +68,11 @@ def run(options: argparse.Namespace) -> int:
     given = _input(options.text, options.file)
     if not given.strip():
         raise UsageError("there is nothing to explain: give the CA's error, or a log with it")
-    pieces = _lines_of_json(given)
-    explained = [transcript.read(piece) for piece in pieces or [given]]
-    if options.json:
-        for readings in explained:
-            listed = [as_json(reading) for reading in readings]
-            print(json.dumps(listed, indent=None if pieces else 1))
-    else:
-        for readings in explained:
+    explained = [transcript.read(piece) for piece in _lines_of_json(given) or [given]]
+    for readings in explained:
+        if options.json:
+            print(json.dumps([as_json(reading) for reading in readings]))
+        else:
             _print(readings)
     clear = any(one.meaning is not Meaning.NOT_CAA for readings in explained for one in readings)
     return _TO_MEND if clear else _NOT_FOUND_OUT

@@ -256,6 +256,11 @@ def test_other_lines_are_one_text(call: Call, second: str) -> None:
     assert [one["meaning"] for one in json.loads(out)] == ["denied"]
 
 
+def test_a_single_line_of_json_gives_a_single_line(call: Call) -> None:
+    _, out, _ = call("--json", stdin=_line(_DENIED))
+    assert len(out.splitlines()) == 1
+
+
 def test_json_lines_for_a_person(call: Call) -> None:
     _, out, _ = call(stdin=f"{_line(_DENIED)}\n{_line(_SERVFAIL.format('example'))}\n")
     assert [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")] == [
