@@ -361,6 +361,8 @@ class Session:
             return
         for line in text.survey(survey, self._issuers, spared=endings.of_spared(chosen)):
             self._display.note(line)
+        if self._config.dry_run:
+            self._display.note(text.dry_run(self._call.account_uri, self._config.server))
         if not self._config.quiet:
             return
         for name in news:

@@ -89,6 +89,14 @@ def _said(evidence: Evidence, made: Determination) -> str:
     return printable(problem["detail"]) if problem else ""
 
 
+def dry_run(account_uri: str, server: str) -> str:
+    """What a dry run does not tell of the real order: another account may place that."""
+    return printable(
+        "CAA guard: this is a dry run, and nothing is kept. CAA is judged for the account "
+        f"{account_uri} of {server}; accounturi rules may end otherwise for another."
+    )
+
+
 def refusal(readings: Iterable[Reading]) -> str:
     """What the CA said, in one line."""
     parts = []

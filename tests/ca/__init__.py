@@ -122,6 +122,11 @@ class CA(Conduct):
         return self._books.certificates
 
     @property
+    def profiles_ordered(self) -> list[str]:
+        """The profile of each new order that named one."""
+        return self._books.profiles
+
+    @property
     def csr_hashes(self) -> list[str]:
         """The SHA-256 of the CSR (DER) of each POST to finalize, in hexadecimal."""
         return self._books.csr_hashes

@@ -40,6 +40,7 @@ class Books:
             self._certificates: list[tuple[str, ...]] = []
             self._csr_hashes: list[str] = []
             self._lookups: list[tuple[str, str]] = []
+            self._profiles: list[str] = []
 
     def add(self, what: str) -> None:
         """Count one more of a member of Spent."""
@@ -64,6 +65,15 @@ class Books:
     def add_lookup(self, identifier: str, when: str) -> None:
         with self._lock:
             self._lookups.append((identifier, when))
+
+    def add_profile(self, profile: str) -> None:
+        with self._lock:
+            self._profiles.append(profile)
+
+    @property
+    def profiles(self) -> list[str]:
+        with self._lock:
+            return list(self._profiles)
 
     @property
     def orders(self) -> list[tuple[str, ...]]:

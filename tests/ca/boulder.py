@@ -38,6 +38,7 @@ _VALIDATION_SECONDS = 0.05
 # that finds no room is tried again by TCP only a second later.
 _VALIDATIONS = 4
 
+_RENEWAL_INFO = "/renewal-info"
 _PLACES = {
     "/dir": "directory",
     "/nonce-plz": "new-nonce",
@@ -51,6 +52,7 @@ _PLACES = {
     "/certZ/": "certificate",
     "/revoke-cert": "revoke-cert",
     "/rollover-account-key": "key-change",
+    f"{_RENEWAL_INFO}/": "renewal-info",
 }
 _INNER_PLACES = ("validation", "issuance")
 
@@ -73,11 +75,15 @@ class Conduct:
 
     `stale`: every valid authorization counts as older than seven hours, so CAA is checked again
     at finalize. `check_at_authorization`: CAA is checked after domain control is validated.
+    `profiles`: those that the directory offers. `renewal_window`: when certificates should be
+    renewed (RFC 9773), as two moments in RFC 3339; the directory says so when there is one.
     """
 
     mode: Mode = Mode.A
     stale: bool = False
     check_at_authorization: bool = True
+    profiles: tuple[str, ...] = ()
+    renewal_window: tuple[str, str] | None = None
 
 
 class Injections:
@@ -158,6 +164,7 @@ class Boulder:
             "authorization": self._authorization,
             "challenge": self._challenge,
             "finalize": self._finalize,
+            "renewal-info": self._renewal_info,
         }
 
     def answer(self, request: Request) -> Response:
@@ -190,11 +197,22 @@ class Boulder:
 
     def _directory(self, request: Request) -> Response:
         response = self._pebble.send(request)
-        if response.status == 200 and self._identities:
+        if response.status == 200:
             document = response.document
-            document.setdefault("meta", {})["caaIdentities"] = list(self._identities)
+            meta = document.setdefault("meta", {})
+            if self._identities:
+                meta["caaIdentities"] = list(self._identities)
+            if self._conduct.profiles:
+                meta["profiles"] = {name: f"The profile {name}" for name in self._conduct.profiles}
+            if self._conduct.renewal_window is not None:
+                document["renewalInfo"] = f"https://{request.host}{_RENEWAL_INFO}"
             response.document = document
         return response
+
+    def _renewal_info(self, _request: Request) -> Response:
+        start, end = self._conduct.renewal_window or ("", "")
+        window = {"suggestedWindow": {"start": start, "end": end}}
+        return Response.of(200 if start else 404, window, [("Retry-After", "21600")])
 
     def _new_account(self, request: Request) -> Response:
         response = self._pebble.send(request)
@@ -207,6 +225,10 @@ class Boulder:
     def _new_order(self, request: Request) -> Response:
         """Place an order, or give the account's pending or ready one for the same names again."""
         identifiers = _identifiers(request)
+        profile = (request.payload or {}).get("profile")
+        if profile is not None and profile not in self._conduct.profiles:
+            why = problem("invalidProfile", 400, f"Profile {profile!r} is not offered")
+            return self._refuse(request, why)
         order = self._ledger.reusable_order(request.account, identifiers)
         if order is not None:
             self._books.add_order(identifiers)
@@ -218,6 +240,9 @@ class Boulder:
             self._ledger.add_order(
                 response.header("Location"), request.account, identifiers, response.document
             )
+            if profile is not None:
+                response.document = {**response.document, "profile": profile}
+                self._books.add_profile(profile)
         return response
 
     def _order(self, request: Request) -> Response:
