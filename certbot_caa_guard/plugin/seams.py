@@ -13,6 +13,8 @@ S4    ``Client._get_order_and_authorizations``        the order that is placed; 
 S5    ``main._find_cert``                             the same names asked for again
 S6    ``Client.obtain_certificate``                   a further order with fewer names; for one
                                                       issuance
+S7    ``enhancements.enable``                         the names of the certificate, not those asked
+                                                      for
 ====  ==============================================  =========================================
 """
 
@@ -31,6 +33,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from certbot._internal import client as certbot_client
 from certbot._internal import main, renewal, storage
+from certbot.plugins import enhancements
 
 from certbot_caa_guard.plugin import flags
 from certbot_caa_guard.plugin.barrier import report, safely, through
@@ -56,6 +59,7 @@ _SIGNATURES: dict[str, tuple[tuple[str, ...] | str, ...]] = {
     "obtain_certificate": (_NAMES, "old_keypath"),
     "obtain_certificate_from_csr": ("self", "csr", "orderr"),
     "poll": ("authzr",),
+    "enable": ("lineage", "domains", "installer", "config"),
     "finalize_order": ("orderr", "deadline", "fetch_alternative_chains"),
 }
 
@@ -68,6 +72,7 @@ def install() -> None:
     _wrap(main, "_get_and_save_cert", _around_get_and_save_cert)
     _wrap(main, "_csr_get_and_save_cert", _around_csr_get_and_save_cert)
     _wrap(main, "_find_cert", _around_find_cert)
+    _wrap(enhancements, "enable", _around_enable)
     if not _is_wrapped(main, "_get_and_save_cert"):
         _wrap(certbot_client.Client, "obtain_certificate_from_csr", _around_obtain_from_csr)
 
@@ -212,6 +217,21 @@ def _around_find_cert(original: Callable[..., Any], config: Any, names: Any, cer
         safely(lambda: _tell_of_held(config, lineage.lineagename, missing), None)
         names[:] = in_certificate
     return should_get, found
+
+
+def _around_enable(
+    original: Callable[..., Any], lineage: Any, domains: Any, installer: Any, config: Any
+) -> Any:
+    """Seam S7: certbot since 5.3 makes this list before the names are checked."""
+    if not _is_on(config) or lineage is None:
+        return original(lineage, domains, installer, config)
+    covered = safely(lambda: _covered(lineage, domains), domains)
+    return original(lineage, covered, installer, config)
+
+
+def _covered(lineage: Any, names: Any) -> list[Any]:
+    there = set(lineage.names())
+    return [name for name in names if str(name) in there]
 
 
 @dataclass(frozen=True)

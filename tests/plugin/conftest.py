@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from certbot._internal import client, main, renewal
+from certbot.plugins import enhancements
 
 from certbot_caa_guard.plugin import seams
 from tests.fakes import Clock
@@ -19,9 +20,9 @@ ITEMS = ("BOOL_CONFIG_ITEMS", "INT_CONFIG_ITEMS", "STR_CONFIG_ITEMS")
 @pytest.fixture(autouse=True)
 def fresh_certbot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """certbot as it is without the guard, and a process in which nothing was said yet."""
-    for name in WRAPPED:
-        function = getattr(main, name)
-        monkeypatch.setattr(main, name, getattr(function, seams._MARK, function))
+    for owner, name in (*((main, name) for name in WRAPPED), (enhancements, "enable")):
+        function = getattr(owner, name)
+        monkeypatch.setattr(owner, name, getattr(function, seams._MARK, function))
     method = client.Client.obtain_certificate_from_csr
     monkeypatch.setattr(client.Client, "obtain_certificate_from_csr", method)
     for name in ITEMS:

@@ -38,6 +38,7 @@ REST = ["a.net", "c.net"]
 BARRIER = {
     "_fits", "_is_on", "_is_wrapped", "safely", "through", "_warn_once", "install",
     "wrapper", "_around_get_and_save_cert", "_around_csr_get_and_save_cert", "_around_find_cert",
+    "_around_enable",
     "_around_obtain_from_csr", "_wrap", "_restore_flags_at_renewal",
     # certbot calls these itself, at its start or in place of its own.
     "inject_parser_options", "_add_flags",

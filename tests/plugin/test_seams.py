@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from acme import messages
 from certbot._internal import client, main, renewal, storage
+from certbot.plugins import enhancements
 
 from certbot_caa_guard.plugin import flags, guard, seams
 from certbot_caa_guard.plugin import lineage as state
@@ -580,6 +581,51 @@ class TestAskedAgain:
         held.config.expand = True
         monkeypatch.setattr(seams, "_as_certbot_names", broken)
         assert find(*NAMES)[0] is True
+        assert FAULT in caplog.text
+
+
+class TestEnhancements:
+    """Seam S7: what certbot enhances are the sites of the names that are in the certificate."""
+
+    class Installer:
+        def __init__(self) -> None:
+            self.enhanced: list[str] = []
+
+        def enable_autohsts(self, _lineage: Any, names: Any) -> None:
+            self.enhanced += names
+
+    @pytest.fixture
+    def enable(self, bench: Bench) -> Callable[..., list[str]]:
+        def enable(*, lineage: Any) -> list[str]:
+            installer = self.Installer()
+            bench.config.auto_hsts = True
+            enhancements.enable(lineage, [*NAMES], installer, bench.config)
+            return installer.enhanced
+
+        return enable
+
+    def test_held_names_are_passed_over(
+        self, enable: Callable[..., list[str]], bench: Bench
+    ) -> None:
+        assert enable(lineage=bench.lineage("a.net", REST)) == REST
+
+    def test_without_the_guard_all_are_enhanced(
+        self, enable: Callable[..., list[str]], bench: Bench
+    ) -> None:
+        bench.config = bench.make_config(guarded=False)
+        assert enable(lineage=bench.lineage("a.net", REST)) == [*NAMES]
+
+    def test_without_a_lineage_all_are_enhanced(self, enable: Callable[..., list[str]]) -> None:
+        assert enable(lineage=None) == [*NAMES]
+
+    def test_a_fault_of_the_guard_leaves_all_of_them(
+        self,
+        enable: Callable[..., list[str]],
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(seams, "_covered", broken)
+        assert enable(lineage=object()) == [*NAMES]
         assert FAULT in caplog.text
 
 
