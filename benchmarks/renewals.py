@@ -4,7 +4,7 @@ The same 500 lineages of one name each, made by hand, are renewed by the newest 
 plugin, with it and every lineage guarded (`unbound` and a resolver by `udp://`), and with it while
 the CA's resolver fails for the TLD of all the names, so that no order can succeed. 50 of them are
 due. CA, DNS and web server are on loopback. The time is that of the whole run, by the clock on the
-wall, the better of two; the waiting is bounded by `--caa-guard-deadline 300`.
+wall, the better of two; with the CA's DNS down once only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _CERTBOT = Path(__file__).parent.parent / ".venvs/bench-certbot/bin/certbot"
 _WITHOUT, _WITH, _DOWN = "without the plugin", "with it", "with it, the CA's DNS down"
 _WAYS = (_WITHOUT, _WITH, _DOWN)
-_DEADLINE = 300.0
+_DEADLINE = 900.0  # as it is by default
 _SHARE, _EACH = 0.05, 0.5  # of the run without, and seconds for each lineage that is due
 _FIRST = "first.many.net"
 
@@ -168,7 +168,6 @@ class _World:
             "caa_guard_enabled = True\n"
             f'caa_guard_resolver = "unbound,udp://{self.internet.resolver}"\n'
             f"caa_guard_root_hints = {hints}\n"
-            f"caa_guard_deadline = {_DEADLINE:.0f}\n"
         )
 
     def _certbot(

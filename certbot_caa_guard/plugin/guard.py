@@ -25,7 +25,7 @@ from certbot_caa_guard.directory import LETS_ENCRYPT
 from certbot_caa_guard.history import History, Kind
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surroundings, Survey
-from certbot_caa_guard.names import Identifier, is_ip_address
+from certbot_caa_guard.names import Identifier, is_ip_address, parse
 from certbot_caa_guard.plugin import endings, kept
 from certbot_caa_guard.plugin import lineage as state
 from certbot_caa_guard.plugin.certificate import Certificate, certificate_of
@@ -110,7 +110,7 @@ class Session:
         self._issuance: Issuance | None = None
         self._preflight: Preflight | None = None
         self._certificate = self._current_certificate()
-        self._never_drop = frozenset((call.config.caa_guard_never_drop or "").split(",")) - {""}
+        self._never_drop = _identifiers(call.config.caa_guard_never_drop)
         self.certname = call.certname
 
     def close(self) -> None:
@@ -443,6 +443,11 @@ class Session:
     @property
     def _pending_name(self) -> str:
         return self.certname or self._wanted[0].removeprefix("*.")
+
+
+def _identifiers(text: str | None) -> frozenset[str]:
+    """The identifiers in a list, written as in certificates, whoever wrote the list."""
+    return frozenset(str(parse(name)) for name in (text or "").split(",") if name.strip())
 
 
 def _now() -> datetime.datetime:

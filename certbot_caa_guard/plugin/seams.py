@@ -512,7 +512,7 @@ def _tell_of_held(config: Any, lineagename: str, missing: Sequence[str]) -> None
 
     Display(quiet=bool(config.quiet)).note(
         f"CAA guard: still held: {text.listing(missing)}. Nothing else is due. To try again now: "
-        f"certbot renew --force-renewal --cert-name {lineagename}"
+        f"certbot-caa-guard rejoin --cert-name {lineagename}"
     )
 
 

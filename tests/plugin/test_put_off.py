@@ -213,6 +213,14 @@ class TestNeverDrop:
             bench.issue(*NAMES)
         assert bench.acme.ordered == []
 
+    def test_it_is_found_however_a_person_wrote_it_into_the_configuration(
+        self, bench: Bench
+    ) -> None:
+        bench.config.caa_guard_never_drop = "A.net , B.NET."
+        bench.answers({"b.net": DENIED})
+        with pytest.raises(Stopped, match="--caa-guard-never-drop"):
+            bench.issue(*NAMES)
+
     def test_other_names_are_held(self, bench: Bench) -> None:
         bench.answers({"c.net": DENIED})
         assert bench.issue(*NAMES).names() == ["a.net", "b.net"]
