@@ -4,10 +4,10 @@
 RUNS ?= 10000000
 PARTS ?=
 KILLS ?= 200
-.PHONY: help setup demo test lint fuzz kill bench clean
+.PHONY: help setup demo test servers lint fuzz kill bench clean
 
 help:  ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## Install Debian packages and make the virtual environments
 	@tools/setup
@@ -17,6 +17,10 @@ demo: setup  ## Show the plugin at work against a local CA and DNS
 
 test: setup  ## Run all tests: unit, coverage, end-to-end
 	@tools/as-root-on-loopback tools/test
+
+servers: setup  ## Audit real name servers of four makes (installs bind9, knot and pdns-server)
+	@tools/install-packages bind9 knot pdns-server pdns-backend-bind
+	@tools/as-root-on-loopback .venv/bin/python -m pytest -q tests/e2e/test_servers_of_other_make.py
 
 lint: setup  ## Check style and types
 	.venv/bin/ruff check

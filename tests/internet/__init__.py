@@ -165,7 +165,8 @@ class Internet:
             self.block = stack.enter_context(Block())
             self._name_addresses()
             tree = self._plan()
-            daemons: list[Nsd | Unbound] = [*self._name_servers(tree), *self._make_resolvers()]
+            self.nsds = list(self._name_servers(tree))
+            daemons: list[Nsd | Unbound] = [*self.nsds, *self._make_resolvers()]
             for daemon in daemons:  # all at once, then wait for each: a third of the time
                 stack.callback(daemon.stop)
                 daemon.launch()

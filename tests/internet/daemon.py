@@ -77,6 +77,12 @@ class Daemon:
         said = self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
         return DaemonError(f"{' '.join(self._arguments)} {what}; it said:\n{said or '(nothing)'}")
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it, and not its workers, a signal."""
+        if self._process is None:
+            raise self.error("does not run")
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """Kill it, and return when its address is free for the next one.
 
