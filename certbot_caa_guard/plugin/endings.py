@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from certbot_caa_guard.plugin.certificate import Certificate
@@ -54,7 +55,7 @@ def of_csr(failing: Sequence[str]) -> str:
 
 
 def _mend(failing: Sequence[str]) -> str:
-    return f"For what to mend, run: certbot-caa-guard check {failing[0]}"
+    return f"Run certbot-caa-guard check {shlex.quote(failing[0])} for what to mend."
 
 
 def of_spared(course: Course) -> str:

@@ -340,8 +340,12 @@ class Session:
 
     def _key(self, name: str = "") -> str:
         """What the history knows this lineage by, or a name of it."""
+        return f"{self._lineagename} {name}".rstrip()
+
+    @property
+    def _lineagename(self) -> str:
         lineage = self._call.lineage
-        return f"{lineage.lineagename if lineage else self._pending_name} {name}".rstrip()
+        return str(lineage.lineagename) if lineage else self._pending_name
 
     def _ask_before_first_split(self, failing: Sequence[str]) -> None:
         if self._call.lineage is not None or self._config.noninteractive_mode:
@@ -368,7 +372,11 @@ class Session:
         for name in news:
             verdict = survey.verdicts[name]
             reason = text.reason(survey.evidence[name], verdict, self._issuers)
-            self._display.alert(text.printable(f"CAA guard: {name}: {verdict.value}: {reason}"))
+            left_out = name in survey.division.held and chosen not in endings.COURSES_WITHOUT_ORDER
+            fate = f", left out of the certificate {self._key()}" if left_out else ""
+            self._display.alert(
+                text.printable(f"CAA guard: {name}: {verdict.value}{fate}: {reason}")
+            )
 
     def _is_news(self, survey: Survey, chosen: Course, name: str) -> bool:
         """Whether the user has not been told yet: nobody reads the same line twice a day."""

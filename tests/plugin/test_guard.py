@@ -646,7 +646,9 @@ class TestSurroundings:
         bench.issue(*NAMES)
         errors_said = [one.message for one in caplog.records if one.levelno == logging.ERROR]
         assert len(errors_said) == 1
-        assert errors_said[0].startswith("CAA guard: b.net: denied: While processing")
+        assert errors_said[0].startswith(
+            "CAA guard: b.net: denied, left out of the certificate a.net: While processing"
+        )
 
     def test_the_history_is_private(self, bench: Bench) -> None:
         bench.issue(*NAMES)

@@ -275,7 +275,7 @@ class TestQuiet:
         quiet.answers({"b.net": DENIED})
         renew(quiet)
         (line,) = self.told(caplog)
-        assert line.startswith("CAA guard: b.net: denied: ")
+        assert line.startswith("CAA guard: b.net: denied, left out of the certificate a.net: ")
         quiet.wait(hours=60 * 24)
         renew(quiet)
         assert self.told(caplog) == []
@@ -286,7 +286,7 @@ class TestQuiet:
         quiet.answers({"b.net": BROKEN})
         renew(quiet)
         (line,) = self.told(caplog)
-        assert "b.net: broken: " in line
+        assert "b.net: broken, left out of the certificate a.net: " in line
 
     def test_that_it_is_back_is_told(self, quiet: Bench, caplog: pytest.LogCaptureFixture) -> None:
         quiet.lineage("a.net", REST, age=85)
