@@ -23,7 +23,7 @@ from certbot_caa_guard.verdict import Verdict
 
 _ALL_WELL, _TO_MEND, _NOT_FOUND_OUT = 0, 1, 3
 _WIDTH = 100
-_COLLECT_AFTER = 50_000
+_COLLECT_AFTER = 200_000
 
 
 def add_to(commands: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -435,3 +436,57 @@ def test_a_probe_of_a_broken_answer_does_not_raise() -> None:
     """An answer of a header only says nothing, whatever it counts."""
     header = struct.pack("!HHHHH", 0x8180, 0, 0, 0, 0)
     assert not is_usable(lambda question: [question.wire[:2] + header], timeout=SOON)
+
+
+def test_over_tcp_the_rate_is_kept_too() -> None:
+    times: list[float] = []
+
+    def answering(question: Question) -> list[bytes]:
+        times.append(time.monotonic())
+        return [reply(question)]
+
+    async def scenario() -> None:
+        async with Responder(answering) as responder:
+            servers = [("127.0.0.1", responder.port)]
+            perspective = Perspective("test", public=True)
+            resolver = StubResolver(perspective, servers, tcp_only=True, rate=3)
+            await asyncio.gather(*(resolver.lookup(f"n{n}.net", PATIENT) for n in range(4)))
+
+    asyncio.run(scenario())
+    assert times[3] - times[0] > 0.8
+
+
+def test_what_answered_no_question_is_counted() -> None:
+    async def scenario() -> int:
+        async with Responder(lambda question: [b"x", *permits(question)]) as responder:
+            resolver = resolver_at(responder)
+            await resolver.lookup(OWNER, PATIENT)
+            return resolver.mismatched
+
+    assert asyncio.run(scenario()) == 1
+
+
+def test_our_mixture_of_cases_is_not_seen_in_the_resolvers_words() -> None:
+    def fails_with_the_name(question: Question) -> list[bytes]:
+        name = question.message.question[0].name.to_text()
+        extended = dns.edns.EDEOption(9, f"no keys for {name} at Some.Other.Place or {name[4:-1]}.")
+        return [reply(question, rcode=dns.rcode.SERVFAIL, extended=extended)]
+
+    found, _ = ask(fails_with_the_name)
+    assert found.extended_error == ExtendedError(
+        9, "no keys for www.example.net. at Some.Other.Place or example.net."
+    )
+
+
+def test_a_lookup_that_is_given_up_is_not_asked_again() -> None:
+    async def scenario() -> int:
+        async with Responder(says_nothing) as responder:
+            resolver = resolver_at(responder)
+            asking = asyncio.ensure_future(resolver.lookup(OWNER, PATIENT))
+            while not responder.questions:
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            return len(resolver._engine._in_flight)
+
+    assert asyncio.run(scenario()) == 0

@@ -420,6 +420,8 @@ class Engine:
     # TCP
 
     def _ask_over_tcp(self, question: Question) -> None:
+        if self._rate is not None:
+            self._rate.sent(self._clock())
         if self._loop is not None:
             question.task = self._loop.create_task(self._exchange(question))
 
