@@ -13,7 +13,7 @@ import pytest
 from acme import errors as acme_errors
 from acme import messages
 from certbot import errors
-from certbot._internal import main
+from certbot._internal import main, storage
 
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.plugin import guard
@@ -268,6 +268,43 @@ class TestRenewal:
         names = certbot_names(REST)
         issued = main._get_and_save_cert(bench.client, bench.config, names, "a.net", lineage)
         assert sorted(issued.names()) == sorted(texts(names)) == [*NAMES]
+
+    def test_a_lineage_that_a_person_renamed_keeps_its_names(self, bench: Bench) -> None:
+        """As certbot's manual says: the configuration, and the folders that it names."""
+        self.with_held(bench)
+        config = bench.folder / "config"
+        for kind in ("archive", "live"):
+            (config / kind / "a.net").rename(config / kind / "mine")
+        for link in (config / "live" / "mine").glob("*.pem"):
+            target = str(link.readlink()).replace("/a.net/", "/mine/")
+            link.unlink()
+            link.symlink_to(target)
+        text = bench.conf("a.net").read_text()
+        bench.conf("a.net").unlink()
+        for kind in ("archive", "live"):
+            text = text.replace(f"/{kind}/a.net", f"/{kind}/mine")
+        bench.conf("mine").write_text(text)
+        assert sorted(bench.issue(lineage=bench.reload("mine")).names()) == [*NAMES]
+
+    def test_a_lineage_that_was_deleted_leaves_nothing_behind(self, bench: Bench) -> None:
+        self.with_held(bench)
+        storage.delete_files(bench.config, "a.net")
+        assert bench.issue(*REST).names() == REST
+        assert held(bench) == []
+
+    def test_a_backup_from_before_a_name_was_held_is_as_good_as_new(self, bench: Bench) -> None:
+        lineage = bench.lineage("a.net", NAMES, age=85)
+        before = bench.conf("a.net").read_text()
+        bench.answers({"b.net": DENIED})
+        bench.issue(lineage=lineage)
+        for kind in ("cert", "chain", "fullchain", "privkey"):
+            (bench.folder / f"config/archive/a.net/{kind}2.pem").unlink()
+            link = bench.folder / f"config/live/a.net/{kind}.pem"
+            link.unlink()
+            link.symlink_to(f"../../archive/a.net/{kind}1.pem")
+        bench.conf("a.net").write_text(before)
+        bench.answers({})
+        assert bench.issue(lineage=bench.reload("a.net")).names() == [*NAMES]
 
     def test_a_name_that_came_back_while_the_guard_was_off_is_held_no_more(
         self, bench: Bench
