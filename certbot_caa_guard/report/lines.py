@@ -63,8 +63,11 @@ class PermittedLines:
                 return None
             if relevant is None and lookup.records:
                 relevant = lookup
-            outcome = _OUTCOMES[lookup.outcome]
-            seen.append(f'{self._start}{owner}{outcome}"seconds": {round(lookup.seconds, 3)!r}}}')
+            known = self._seen.get(owner)
+            if known is not None and known[0] is lookup:
+                seen.append(known[1])
+            else:
+                seen.append(self._see(lookup))
         found_at, records = "null", ""
         if relevant is not None:
             shown = self._permitting(relevant.records, identifier.wildcard, requester(query))
