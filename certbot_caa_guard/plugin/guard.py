@@ -418,7 +418,9 @@ class Session:
         """Put what is held on disk before the order that leaves it out."""
         if self._config.dry_run or not self._held or self._call.csr:
             return
-        names = state.Names(tuple(self._wanted), tuple(self._held.values()))
+        # What is ordered again stays held until it is in the certificate.
+        rejoining = {one.name: one for one in self._kept.held if one.name in self._wanted}
+        names = state.Names(tuple(self._wanted), tuple((rejoining | self._held).values()))
         lineage = self._call.lineage
         if lineage is not None:
             state.write(Path(lineage.configfile.filename), names)

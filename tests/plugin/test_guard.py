@@ -223,6 +223,23 @@ class TestRenewal:
         bench.hold("a.net", "b.net")
         return bench.reload("a.net")
 
+    def test_a_name_on_its_way_back_is_not_lost_when_certbot_is_killed(self, bench: Bench) -> None:
+        """Another is held still: what is written for that one keeps both."""
+        bench.lineage("a.net", REST, age=85)
+        bench.hold("a.net", "b.net", "d.net")
+        bench.answers({"d.net": DENIED})
+
+        def killed() -> None:
+            raise KeyboardInterrupt
+
+        bench.acme.before_order = killed
+        with pytest.raises(KeyboardInterrupt):
+            bench.issue(lineage=bench.reload("a.net"))
+        assert sorted(held(bench)) == ["b.net", "d.net"]
+        bench.acme.before_order = lambda: None
+        bench.issue(lineage=bench.reload("a.net"))
+        assert held(bench) == ["d.net"]
+
     def test_a_name_that_is_back_is_held_no_more(self, bench: Bench) -> None:
         bench.issue(lineage=self.with_held(bench))
         assert held(bench) == []
