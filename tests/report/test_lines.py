@@ -132,9 +132,9 @@ def test_what_is_remembered_of_shared_owners_and_sets_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lines, "_MOST_SETS", 2)
-    permits = (Record(0, b"issue", b"letsencrypt.org"),)
+    permits = [Record(0, b"issue", b"letsencrypt.org"), Record(0, b"iodef", b"")]
     names = [f"z{number}.net" for number in range(9)]
-    resolver = FakeResolver(answers=dict.fromkeys(names[:5], permits))
+    resolver = FakeResolver(answers=dict(zip(names, map(tuple, [permits] * 5), strict=False)))
     # In between, time for answers: above a relevant set that is known nothing is asked.
     queries = [*map(Query, names), *[None] * 3, *map(Query, names)]
     found = [json.loads(line) for line in printed(queries, [resolver], Options())]
