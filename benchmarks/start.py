@@ -5,7 +5,9 @@ it and the flag off, and with the flag on. certbot loads every installed plugin 
 whatever it is started for. The environments are the same but for one folder on `PYTHONPATH`, which
 holds the plugin as pip installs it, or nothing. The processor time of each run (user and system) is
 the kernel's own count. Runs are interleaved, so that whatever else the machine does hits all alike,
-and "without, again" shows how far two equal things lie apart.
+and "without, again" shows how far two equal things lie apart. Where that is more than the bound,
+only the plugin's own processor time tells: that of loading its entry point and adding its flags, in
+a process that has loaded certbot; the least of 20 runs.
 """
 
 from __future__ import annotations
@@ -29,6 +31,17 @@ if TYPE_CHECKING:
 
 _CERTBOT = Path(__file__).parent.parent / ".venvs/bench-certbot/bin/certbot"
 _BOUND = 3.0  # milliseconds
+_OWN_TIME = """
+import argparse, time
+from importlib import metadata
+import certbot.main
+(entry,) = metadata.entry_points(group="certbot.plugins", name="caa-guard")
+parser = argparse.ArgumentParser()
+start = time.process_time()
+entry.load().inject_parser_options(parser, "caa-guard")
+parser.parse_args([])
+print(1000 * (time.process_time() - start))
+"""
 _WITHOUT, _OFF = "without the plugin", "with it, flag off"
 
 
@@ -44,12 +57,13 @@ def run(settings: Settings) -> Result:
         "without, again": (nothing, []),
     }
     times: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(settings.choose(80, 3) + 1):
+    for turn in range(settings.choose(50, 3) + 1):
         for way, (path, flags) in ways.items():
             taken = _start(settings.directory, path, flags)
             if turn:  # the first fills the caches
                 times[way].append(taken)
-    return summary(times, version_of([str(_CERTBOT), "--version"]))
+    own = [_own_time(settings.directory, installed) for _ in range(settings.choose(20, 2))]
+    return summary(times, min(own), version_of([str(_CERTBOT), "--version"]))
 
 
 def install(target: Path) -> Path:
@@ -65,10 +79,11 @@ def install(target: Path) -> Path:
     return target
 
 
-def summary(times: Mapping[str, Sequence[float]], version: str) -> Result:
+def summary(times: Mapping[str, Sequence[float]], own: float, version: str) -> Result:
     """What the runs say.
 
     :param times: milliseconds of each run, by way; the first way is what others are compared with.
+    :param own: milliseconds of the plugin alone.
     """
     least, middle = min(times[_WITHOUT]), statistics.median(times[_WITHOUT])
     rows = [
@@ -85,9 +100,12 @@ def summary(times: Mapping[str, Sequence[float]], version: str) -> Result:
     return Result(
         ("certbot", "least (ms)", "added", "median (ms)", "added"),
         rows,
-        [Goal.at_most("less than 3 ms added to the least time, flag off", added, _BOUND, " ms")],
+        [
+            Goal.at_most("less than 3 ms added to the least time, flag off", added, _BOUND, " ms"),
+            Goal.at_most("less than 3 ms of the plugin's own, flag off", own, _BOUND, " ms"),
+        ],
         [f"certbot {version}, {len(times[_WITHOUT])} runs of each."],
-        {way: {"least": min(taken), "all": list(taken)} for way, taken in times.items()},
+        {"own": own} | {way: list(taken) for way, taken in times.items()},
     )
 
 
@@ -97,20 +115,35 @@ def _start(directory: Path, path: Path, flags: Sequence[str]) -> float:
     :returns: its processor time in milliseconds.
     """
     folders = [f"--{kind}-dir={directory / kind}" for kind in ("config", "work", "logs")]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(directory),
-        "PYTHONPATH": str(path),
-        "PYTHONHASHSEED": "0",  # or each run goes its own way
-    }
     process = subprocess.Popen(
         [str(_CERTBOT), "certificates", *folders, *flags],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=environment,
+        env=_environment(directory, path),
     )
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"certbot ended with {process.returncode}")
     return (used.ru_utime + used.ru_stime) * 1000
+
+
+def _own_time(directory: Path, path: Path) -> float:
+    """The processor time of the plugin alone, in milliseconds."""
+    done = subprocess.run(
+        [str(_CERTBOT.with_name("python")), "-c", _OWN_TIME],
+        env=_environment(directory, path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def _environment(directory: Path, path: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        "PYTHONPATH": str(path),
+        "PYTHONHASHSEED": "0",  # or each run goes its own way
+    }
