@@ -7,7 +7,7 @@ tells it what happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -144,6 +144,7 @@ class Surroundings:
     :ivar chance: a random number from 0 up to 1.
     :ivar clock_skew: how many seconds our clock is ahead of the CA's; None where that cannot be
         known.
+    :ivar explained: those identifiers for whose failed lookups an audit finds a reason.
     """
 
     clock: Callable[[], float]
@@ -153,6 +154,7 @@ class Surroundings:
     history: History
     patience: Patience
     clock_skew: Callable[[], float | None] = field(default=lambda: None)
+    explained: Callable[[Sequence[Evidence]], Set[str]] = field(default=lambda _known: frozenset())
 
 
 class Issuance:
@@ -187,6 +189,7 @@ class Issuance:
         self._recall(identifiers)
         preflight.round(identifiers)
         self._check_clock(preflight)
+        self._have_explained(preflight, identifiers)
         self._settle(identifiers)
         self._remember_failures(identifiers)
         verdicts = {name: preflight.verdict(one) for name, one in self._identifiers.items()}
@@ -261,6 +264,15 @@ class Issuance:
             and self._preflight.verdict(one) is not Verdict.PERMITTED
         ]
         self._world.history.record(Kind.LOOKUP_FAILED, failed)
+
+    def _have_explained(self, preflight: Preflight, identifiers: Sequence[Identifier]) -> None:
+        """Where one perspective alone saw a failure, the reason for it is as good as another."""
+        unexplained = preflight.unexplained(identifiers)
+        if not unexplained:
+            return
+        explained = self._world.explained(unexplained)
+        for one in unexplained:
+            preflight.report(one.identifier, explained=str(one.identifier) in explained)
 
     def _settle(self, identifiers: Sequence[Identifier]) -> None:
         """Make more rounds for the names that they could still decide about."""

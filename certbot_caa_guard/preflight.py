@@ -95,6 +95,7 @@ class Preflight:
         *,
         ca_refused: bool = False,
         ca_failed: bool = False,
+        explained: bool = False,
         failed_before: bool = False,
     ) -> None:
         """Add what is known from elsewhere: from the CA, or from earlier runs."""
@@ -103,6 +104,7 @@ class Preflight:
             known,
             ca_refused=known.ca_refused or ca_refused,
             ca_failed=known.ca_failed or ca_failed,
+            explained=known.explained or explained,
             failed_before=known.failed_before or failed_before,
         )
 
@@ -120,6 +122,15 @@ class Preflight:
             if verdict.could_be_held(
                 self.evidence(identifier), self._lasting, clock_is_right=self.clock_is_right
             )
+        ]
+
+    def unexplained(self, identifiers: Iterable[Identifier]) -> list[Evidence]:
+        """What is known of those that an audit could tell more about: nobody else saw them fail."""
+        known = [self.evidence(identifier) for identifier in identifiers]
+        return [
+            one
+            for one in known
+            if verdict.wants_explanation(one, self._lasting, clock_is_right=self.clock_is_right)
         ]
 
     def failed_in_last_round(self, identifier: Identifier) -> bool:

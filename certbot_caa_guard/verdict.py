@@ -102,6 +102,7 @@ class Evidence:
     :ivar determinations: in the order in which they were made.
     :ivar ca_refused: the CA itself refused it by its CAA records within a day.
     :ivar ca_failed: the CA itself reported a failed lookup in this run.
+    :ivar explained: an audit of the servers found a reason for the failed lookups.
     :ivar failed_before: an earlier run saw its lookups fail, too.
     """
 
@@ -109,6 +110,7 @@ class Evidence:
     determinations: tuple[Determination, ...] = field(default=())
     ca_refused: bool = False
     ca_failed: bool = False
+    explained: bool = False
     failed_before: bool = False
 
     def with_determinations(self, more: Iterable[Determination]) -> Evidence:
@@ -241,10 +243,20 @@ def could_be_held(evidence: Evidence, lasting: Lasting, *, clock_is_right: bool 
     return decide(evidence, at_once, clock_is_right=clock_is_right).holds
 
 
+def wants_explanation(evidence: Evidence, lasting: Lasting, *, clock_is_right: bool = True) -> bool:
+    """Whether the identifier could be held if an audit explained its failures, and else not."""
+    explained = replace(evidence, explained=True)
+    now, then = (
+        could_be_held(one, lasting, clock_is_right=clock_is_right) for one in (evidence, explained)
+    )
+    return then and not now
+
+
 def _decide_without_answers(
     evidence: Evidence, made: Sequence[Determination], lasting: Lasting
 ) -> Verdict:
-    if not made or not (evidence.ca_failed or _from_independent_perspectives(made)):
+    corroborated = evidence.ca_failed or evidence.explained
+    if not made or not (corroborated or _from_independent_perspectives(made)):
         return Verdict.UNKNOWN
     if all(_is_missing_tld(one) for one in made):
         return Verdict.BROKEN

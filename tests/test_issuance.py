@@ -25,7 +25,7 @@ from certbot_caa_guard.issuance import (
 from certbot_caa_guard.preflight import Preflight
 from certbot_caa_guard.retry import Step
 from certbot_caa_guard.split import OnFail, Split
-from certbot_caa_guard.verdict import Lasting, Verdict
+from certbot_caa_guard.verdict import Evidence, Lasting, Verdict
 from tests.fakes import (
     Answer,
     Clock,
@@ -69,6 +69,8 @@ class World:
     patience: Patience = field(default_factory=lambda: Patience(900.0))
     skew: float | None = None
     asked_for_skew: int = 0
+    explained: frozenset[str] = frozenset()
+    to_be_explained: list[str] = field(default_factory=list)
 
     def answers(self, answers: Mapping[str, Answer | Sequence[Answer]]) -> None:
         """All resolvers say this."""
@@ -92,8 +94,13 @@ class World:
                 history=self.history,
                 patience=self.patience,
                 clock_skew=self._clock_skew,
+                explained=self._explained,
             ),
         )
+
+    def _explained(self, known: Sequence[Evidence]) -> frozenset[str]:
+        self.to_be_explained += [str(one.identifier) for one in known]
+        return self.explained
 
     def _clock_skew(self) -> float | None:
         self.asked_for_skew += 1
@@ -597,6 +604,18 @@ class TestCorroboration:
         orders = FakeOrders(finalizing=[transient("b.net")] * 10)
         assert held(issuance, orders) == ("b.net",)
         assert world.clock.now - 1_000_000.0 >= 90.0
+
+    def test_a_failure_that_an_audit_explains_is_held_when_it_lasts(self, world: World) -> None:
+        world.resolvers[:] = [FakeResolver(answers={"b.net": Outcome.SERVFAIL})]
+        world.explained = frozenset({"b.net"})
+        assert world.issuance().survey().division.held == ("b.net",)
+        assert world.to_be_explained == ["b.net"]
+        assert world.clock.now - 1_000_000.0 >= 90.0
+
+    def test_what_two_perspectives_saw_needs_no_audit(self, world: World) -> None:
+        world.answers({"b.net": Outcome.SERVFAIL})
+        world.issuance().survey()
+        assert world.to_be_explained == []
 
     def test_it_is_not_held_for_what_the_ca_says_alone(self, world: World) -> None:
         issuance = world.issuance()

@@ -22,6 +22,7 @@ from certbot_caa_guard.verdict import (
     decide,
     determine,
     judged_for,
+    wants_explanation,
 )
 
 _ACCOUNT = "https://letsencrypt.org/acct/reg/123"
@@ -788,3 +789,24 @@ def test_the_main_denial_is_the_newest_public_one(
 ) -> None:
     denial = _evidence(*rounds).main_denial
     assert (denial and (denial.perspective.name, denial.round)) == main
+
+
+def test_an_audits_reason_bears_one_perspective_out() -> None:
+    rounds = [{_UNBOUND: _FAILS}] * 3
+    assert decide(_evidence(*rounds), Lasting()) is Verdict.UNKNOWN
+    assert decide(replace(_evidence(*rounds), explained=True), Lasting()) is Verdict.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted"),
+    [
+        ({_UNBOUND: _FAILS}, True),
+        ({_UNBOUND: _FAILS, _SYSTEM: _FAILS}, False),
+        ({_UNBOUND: _PERMITS}, False),
+        ({_UNBOUND: _DENIES}, False),
+    ],
+)
+def test_a_reason_is_wanted_for_what_one_perspective_alone_saw_fail(
+    seen: Round, wanted: bool
+) -> None:
+    assert wants_explanation(_evidence(seen), Lasting()) is wanted

@@ -67,11 +67,11 @@ KINDS: dict[str, Kind] = {
         "Mend the zone that the name server's name is in, or name a server in another zone.",
     ),
     "MissingGlueForNSName": Kind(
-        _F, "the delegation lacks the addresses of its name servers", "RFC 9471 section 2",
+        _F, "the delegation lacks the addresses of its name servers", "RFC 9471 section 3",
         "Have the registrar add the address (a glue record) of the name server.",
     ),
     "PrivateAddressNS": Kind(
-        _F, "name servers have addresses that are not public", "RFC 6890 section 2.2",
+        _F, "name servers have addresses that are not public", "RFC 8659 section 6.3",
         "Give the name server a public address, or take it out of the delegation.",
     ),
     "ServerUnresponsiveUDP": Kind(
@@ -93,12 +93,12 @@ KINDS: dict[str, Kind] = {
         "Point the first CNAME record straight at the last name; the CA's resolver follows 11.",
     ),
     "InvalidRcode": Kind(
-        _F, "an error in answer to CAA questions", "RFC 8659 section 6.4 and RFC 3597 section 3",
+        _F, "an error in answer to CAA questions", "RFC 8659 section 6.2 and RFC 3597 section 3",
         "Let the server answer questions of type CAA (257) as it does any other: with the records, "
         "or with NOERROR and the zone's SOA. Old software, or a filter before it, needs an update.",
     ),
     "Timeout": Kind(
-        _F, "no answer to CAA questions", "RFC 8659 section 6.4 and RFC 3597 section 3",
+        _F, "no answer to CAA questions", "RFC 8659 section 6.1 and RFC 3597 section 3",
         "Let questions of type CAA (257) through: a firewall or load balancer that knows only "
         "some types drops them.",
     ),
@@ -168,7 +168,7 @@ KINDS: dict[str, Kind] = {
         by_record=True,
     ),
     "Bogus": Kind(
-        _F, "DNSSEC validation fails", "RFC 4035 section 5",
+        _F, "DNSSEC validation fails", "RFC 8659 section 6.4",
         "Mend the zone's signatures, or have the DS record taken out of the zone above.",
     ),
     "MissingSOAForNODATA": Kind(
@@ -181,7 +181,7 @@ KINDS: dict[str, Kind] = {
         by_record=True,
     ),
     "IntermittentFailure": Kind(
-        _MAY, "some questions fail, and others like them do not", "RFC 1034 section 2.2",
+        _MAY, "some questions fail, and others like them do not", "RFC 8906 section 2",
         "Look at the load and the limits of the server, and at what stands before it: like "
         "questions get unlike answers.",
     ),
@@ -190,7 +190,7 @@ KINDS: dict[str, Kind] = {
         "Let all servers load the same version of the zone; see whether transfers work.",
     ),
     "RateLimited": Kind(
-        _MAY, "bursts of questions are dropped or refused", "RFC 8767 section 5",
+        _MAY, "bursts of questions are dropped or refused", "RFC 8906 section 2",
         "Raise the limit of answers a second: a CA asks about all names of an order at once.",
     ),
     "SlowResponse": Kind(
@@ -202,7 +202,7 @@ KINDS: dict[str, Kind] = {
         "Let TCP port 53 through the firewall: answers too large for UDP need it.",
     ),
     "CasePreservationError": Kind(
-        _FINE, "the question comes back in other case", "RFC 4343 section 3",
+        _FINE, "the question comes back in other case", "RFC 4343 section 4.1",
         "Let the server repeat the question as it came; the CA asks such servers again.",
     ),
     "InconsistentNXDOMAIN": Kind(

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from certbot_caa_guard.audit.reasons import Reasons, failed_at, may_ask
 from certbot_caa_guard.checking import Checked
 from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.console.usage import UsageError
@@ -18,50 +19,18 @@ from certbot_caa_guard.names import IdentifierError, parse
 from certbot_caa_guard.verdict import Verdict
 
 if TYPE_CHECKING:
-    from certbot_caa_guard.audit.explaining import Explainer
     from certbot_caa_guard.audit.findings import Finding
 
 _WITHOUT_FAULT = {Verdict.PERMITTED, Verdict.DENIED}
-# Who asks the public DNS by walking it; those who name other resolvers may be cut off from it.
-_WALKING = {"auto", "unbound", "iterative"}
 _MOST_WAITING = 1_000
 
 Line = tuple[Verdict, str]
 Findings = tuple["Finding", ...]
 
 
-class Reasons:
-    """Finds out why names fail; what that takes is loaded when the first does.
-
-    A context manager.
-    """
-
-    def __init__(self, root_hints: str | None, trust_anchor: str | None) -> None:
-        """See the options of the same names."""
-        self._root_hints = root_hints
-        self._signed = root_hints is None or trust_anchor is not None
-        self._explainer: Explainer | None = None
-
-    def of(self, identifier: str, failed_at: str) -> Future[Findings]:
-        """The findings to come for *identifier*, whose lookup at *failed_at* failed."""
-        if self._explainer is None:
-            from certbot_caa_guard.audit.explaining import Explainer
-
-            self._explainer = Explainer(self._root_hints, signed_root=self._signed)
-        return self._explainer.explain(parse(identifier), failed_at)
-
-    def __enter__(self) -> Reasons:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._explainer is not None:
-            self._explainer.close()
-
-
 def reasons(options: argparse.Namespace) -> AbstractContextManager[Reasons | None]:
     """Who finds out why names fail, unless nobody shall."""
-    named = {one.strip().partition(":")[0] for one in options.resolver.split(",")}
-    if options.no_audit or not named & _WALKING:
+    if options.no_audit or not may_ask(options.resolver, options.root_hints):
         return nullcontext()
     return Reasons(options.root_hints, options.trust_anchor)
 
@@ -112,10 +81,8 @@ def _asked(verdict: Verdict, document: dict[str, Any], by: Reasons) -> Future[Fi
     """The findings to come for a result; names that fail at the same one share them."""
     if verdict in _WITHOUT_FAULT:
         return None
-    failed = [one["owner"] for one in document["evidence"] if _failed(one)]
-    # A TLD fails for many, and rarely for the same reason as what is below it.
-    failed.sort(key=lambda owner: "." in owner)
-    return by.of(document["identifier"], failed[-1]) if failed else None
+    failed = failed_at(one["owner"] for one in document["evidence"] if _failed(one))
+    return None if failed is None else by.of(parse(document["identifier"]), failed)
 
 
 def _failed(evidence: dict[str, Any]) -> bool:

@@ -11,16 +11,17 @@ import email.utils
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from certbot.display import util as display_util
 
 from certbot_caa_guard import caa
+from certbot_caa_guard.audit.reasons import Reasons, may_ask
 from certbot_caa_guard.directory import LETS_ENCRYPT
 from certbot_caa_guard.history import History, Kind
 from certbot_caa_guard.interfaces import IResolver
@@ -28,6 +29,7 @@ from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surro
 from certbot_caa_guard.names import Identifier, is_ip_address, parse
 from certbot_caa_guard.plugin import endings, kept
 from certbot_caa_guard.plugin import lineage as state
+from certbot_caa_guard.plugin.barrier import safely
 from certbot_caa_guard.plugin.certificate import Certificate, certificate_of
 from certbot_caa_guard.plugin.display import Display
 from certbot_caa_guard.plugin.orders import CertbotOrders
@@ -39,12 +41,18 @@ from certbot_caa_guard.resolvers import spec
 from certbot_caa_guard.split import Course, OnFail, course
 from certbot_caa_guard.verdict import Evidence, Lasting, Verdict
 
+if TYPE_CHECKING:
+    from certbot_caa_guard.audit.findings import Finding
+
 _LOG = logging.getLogger(__name__)
 
 _DNS_METHODS = ("dns-01", "dns-account-01", "dns-persist-01")
 
 # Once a pre-hook has run a web server may be down: then nobody waits for long.
 _PATIENCE_AFTER_HOOKS = 15.0
+
+# An audit takes 12 s at most, and several go side by side.
+_LONGEST_AUDITS = 15.0
 
 # "Once a day", for what a timer starts that is early at times.
 _A_DAY = 20 * 3600.0
@@ -109,6 +117,7 @@ class Session:
         self._wanted = list(call.names)
         self._issuance: Issuance | None = None
         self._preflight: Preflight | None = None
+        self._reasons: Reasons | None = None
         self._certificate = self._current_certificate()
         self._never_drop = _identifiers(call.config.caa_guard_never_drop)
         self.certname = call.certname
@@ -232,6 +241,7 @@ class Session:
                 history=history,
                 patience=self._process.patience_for(float(config.caa_guard_deadline)),
                 clock_skew=self._clock_skew,
+                explained=lambda known: self._main_findings(known).keys(),
             ),
         )
 
@@ -365,6 +375,10 @@ class Session:
             return
         for line in text.survey(survey, self._issuers, spared=endings.of_spared(chosen)):
             self._display.note(line)
+        for name, finding in self._main_findings(
+            survey.evidence[name] for name in survey.division.held
+        ).items():
+            self._display.note(text.printable(f"  {name}: {finding.line}. {finding.mend}"))
         if self._config.dry_run:
             self._display.note(text.dry_run(self._call.account_uri, self._config.server))
         if not self._config.quiet:
@@ -377,6 +391,27 @@ class Session:
             self._display.alert(
                 text.printable(f"CAA guard: {name}: {verdict.value}{fate}: {reason}")
             )
+
+    def _main_findings(self, evidence: Iterable[Evidence]) -> dict[str, Finding]:
+        """What an audit says of names whose lookups fail; a fault of the audit is no more than
+        that.
+        """
+        config = self._config
+        if not may_ask(config.caa_guard_resolver, config.caa_guard_root_hints):
+            return {}
+        if self._reasons is None:
+            self._reasons = self._resources.enter_context(
+                Reasons(config.caa_guard_root_hints, config.caa_guard_trust_anchor)
+            )
+        reasons, patience = (
+            self._reasons,
+            self._process.patience_for(float(config.caa_guard_deadline)),
+        )
+        start = time.monotonic()
+        nothing: dict[str, Finding] = {}
+        found = safely(lambda: reasons.main(evidence, min(_LONGEST_AUDITS, patience.left)), nothing)
+        patience.spend(time.monotonic() - start)
+        return found
 
     def _is_news(self, survey: Survey, chosen: Course, name: str) -> bool:
         """Whether the user has not been told yet: nobody reads the same line twice a day."""

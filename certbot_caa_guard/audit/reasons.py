@@ -1,0 +1,97 @@
+"""Why lookups fail, for those who found out that they do; loaded when the first does."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as NotInTimeError
+from typing import TYPE_CHECKING
+
+from certbot_caa_guard.names import Identifier
+from certbot_caa_guard.verdict import Evidence
+
+if TYPE_CHECKING:
+    from certbot_caa_guard.audit.explaining import Explainer
+    from certbot_caa_guard.audit.findings import Finding
+
+    Findings = tuple[Finding, ...]
+
+# Perspectives that walk the public DNS; who names other resolvers may be cut off from it.
+_WALKING = {"auto", "unbound", "iterative"}
+
+
+def may_ask(resolvers: str, root_hints: str | None) -> bool:
+    """Whether authoritative servers may be asked, by the SPECs of the resolvers to be used.
+
+    Who names the root's servers wants them asked.
+    """
+    walking = any(one.strip().partition(":")[0] in _WALKING for one in resolvers.split(","))
+    return walking or root_hints is not None
+
+
+def failed_at(failed: Iterable[str]) -> str | None:
+    """The name whose failure is to be explained, of all that failed; None when none did.
+
+    The highest that somebody runs servers for, so that siblings share an audit; a TLD fails for
+    many, and rarely for the same reason as what is below it.
+    """
+    return max(failed, key=lambda owner: ("." in owner, -len(owner)), default=None)
+
+
+class Reasons:
+    """Finds out why names fail.  A context manager."""
+
+    def __init__(self, root_hints: str | None, trust_anchor: str | None) -> None:
+        """:param root_hints: a file in the format of named.root; the public root if None.
+        :param trust_anchor: a file with the keys of that root, if it has any.
+        """
+        self._root_hints = root_hints
+        self._signed = root_hints is None or trust_anchor is not None
+        self._explainer: Explainer | None = None
+
+    def of(self, identifier: Identifier, failed: str) -> Future[Findings]:
+        """The findings to come for *identifier*, whose lookup at *failed* failed.
+
+        :raises ResolverError: when the root hints are of no use.
+        """
+        if self._explainer is None:
+            from certbot_caa_guard.audit.explaining import Explainer
+
+            self._explainer = Explainer(self._root_hints, signed_root=self._signed)
+        return self._explainer.explain(identifier, failed)
+
+    def main(self, evidence: Iterable[Evidence], timeout: float) -> dict[str, Finding]:
+        """The main finding for each identifier for which there is one.
+
+        :param timeout: seconds; what is not known by then is left out.
+        :raises ResolverError: when the root hints are of no use.
+        """
+        until = time.monotonic() + timeout
+        futures = {str(one.identifier): self._of(one) for one in evidence}
+        found: dict[str, Finding] = {}
+        for name, future in futures.items():
+            if future is None:
+                continue
+            with contextlib.suppress(NotInTimeError, CancelledError):
+                findings = future.result(max(0.0, until - time.monotonic()))
+                if findings and findings[0].matters:
+                    found[name] = findings[0]
+        return found
+
+    def close(self) -> None:
+        """Ask nothing further."""
+        if self._explainer is not None:
+            self._explainer.close()
+
+    def __enter__(self) -> Reasons:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _of(self, evidence: Evidence) -> Future[Findings] | None:
+        lookups = [one for made in evidence.determinations for one in made.lookups]
+        failed = failed_at(one.owner for one in lookups if one.failed)
+        return None if failed is None else self.of(evidence.identifier, failed)
