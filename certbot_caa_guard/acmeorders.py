@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -127,7 +127,30 @@ class AcmeOrders:
         """
         self.finalized += 1
         with self._refusals(order):
-            return self._finalized(order)
+            self._begin(order)
+            return self._collected(order)
+
+    def poll(self, order: Any) -> Any:
+        """Wait for the certificate.
+
+        :raises acme.errors.TimeoutError: when the CA takes longer than there is patience.
+        """
+        with self._refusals(order):
+            return self._collected(order)
+
+    def deactivate(self, order: Any, identifiers: Collection[str]) -> Collection[str]:
+        """Deactivate valid authorizations; the program answers the challenges of the new ones."""
+        done: list[str] = []
+        for authorization in order.authorizations:
+            identifier = _identifier(authorization.body)
+            valid = authorization.body.status == messages.STATUS_VALID
+            if valid and identifier in identifiers:
+                try:
+                    self._client.deactivate_authorization(authorization)
+                    done.append(identifier)
+                except (RequestException, messages.Error, errors.Error, ValueError):
+                    _LOG.debug("%s could not be deactivated", authorization.uri, exc_info=True)
+        return done
 
     @contextmanager
     def _refusals(self, order: object = None) -> Iterator[None]:
@@ -142,9 +165,8 @@ class AcmeOrders:
             self._hear(documents)
             raise Refused(documents, error, order) from error  # type: ignore[arg-type]
 
-    def _finalized(self, order: messages.OrderResource) -> messages.OrderResource:
+    def _collected(self, order: messages.OrderResource) -> messages.OrderResource:
         deadline = self._world.clock() + self._world.patience
-        self._begin(order)
         while True:
             response = self._insist(lambda: self._post(order.uri))
             body = messages.Order.from_json(response.json())

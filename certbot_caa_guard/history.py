@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +20,11 @@ CREATE TABLE IF NOT EXISTS event (
     at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS event_by_identifier ON event (identifier, kind, at);
+CREATE TABLE IF NOT EXISTS closed (
+    subject TEXT PRIMARY KEY,
+    until REAL NOT NULL,
+    why TEXT NOT NULL
+);
 """
 _KEPT_FOR = 90 * 86400.0
 _PATIENCE_WITH_OTHERS = 2.0  # seconds that another process may hold the file's lock
@@ -32,11 +38,26 @@ class Kind(enum.Enum):
     CA_FAILED = "ca-failed"
     AUTHORIZATION_FAILED = "authorization-failed"
     HELD = "held"
+    AUTHORIZATION_DEACTIVATED = "authorization-deactivated"
+    # Of an account, by its URI:
+    ORDER_PLACED = "order-placed"
     # Of a lineage, by its name:
     ORDERED_IN_FULL = "ordered-in-full"
     PUT_OFF = "put-off"
     REJOIN_TRIED = "rejoin-tried"
     REJOIN_FAILED = "rejoin-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a CA takes no order for.
+
+    :ivar until: seconds since the epoch.
+    :ivar why: the limit that was met.
+    """
+
+    until: float
+    why: str
 
 
 class History:
@@ -89,6 +110,27 @@ class History:
         )
         at = rows[0][0]
         return float(at) if isinstance(at, float | int) else None
+
+    def close(self, subject: str, until: float, *, within: float, why: str) -> None:
+        """Note that a CA takes no order for *subject* for a while.
+
+        :param until: seconds since the epoch.
+        :param within: what lies further ahead, in seconds, is not believed.
+        """
+        now = self._now()
+        self._execute("DELETE FROM closed WHERE until <= ?", (now,))
+        self._execute(
+            "INSERT OR REPLACE INTO closed VALUES (?, ?, ?)",
+            (subject, min(until, now + within), why),
+        )
+
+    def closed(self, subject: str) -> Closed | None:
+        """Until when a CA takes no order for *subject*; None where it does."""
+        rows = self._execute(
+            "SELECT until, why FROM closed WHERE subject = ? AND until > ?",
+            (subject, self._now()),
+        )
+        return Closed(float(str(rows[0][0])), str(rows[0][1])) if rows else None
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from certbot_caa_guard.climb import Lookup
 
@@ -64,8 +64,10 @@ class IBulkResolver(IResolver):
 class IOrders(Interface):
     """An ACME client, as far as one issuance needs it: one CSR and the orders for it.
 
-    Whatever the CA refuses is raised as certbot_caa_guard.issuance.Refused, which carries the
-    problem documents and the client's own exception.
+    Whatever the CA refuses is raised as certbot_caa_guard.refusal.Refused, which carries the
+    problem documents and the client's own exception; where an answer is lost on the way, and the
+    client does not ask again by itself, certbot_caa_guard.refusal.Lost.  Any other exception passes
+    through the issuance untouched.
     """
 
     def place() -> object:
@@ -82,3 +84,17 @@ class IOrders(Interface):
 
     def finalize(order: object) -> object:
         """Finalize *order*, wait for the certificate, and return the order with it."""
+
+    def poll(order: object) -> object:
+        """Wait for the certificate of *order*, and return the order with it.
+
+        Asked of an order that is processing or valid: it was finalized already.
+        """
+
+    def deactivate(order: object, identifiers: Collection[str]) -> Collection[str]:
+        """Deactivate the valid authorizations of *identifiers* (RFC 8555 section 7.5.2).
+
+        Never pending ones; and none where making them anew would need a person.
+
+        :returns: the identifiers whose authorizations are deactivated; never raises.
+        """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from zope.interface import implementer
@@ -10,9 +10,9 @@ from zope.interface import implementer
 from certbot_caa_guard import caa
 from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.interfaces import IOrders, IResolver
-from certbot_caa_guard.issuance import Refused
 from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.problem import Reading
+from certbot_caa_guard.refusal import Lost, Refused
 from certbot_caa_guard.retry import Step
 from certbot_caa_guard.verdict import Perspective
 
@@ -117,6 +117,8 @@ class FakeOrders:
         self.statuses = list(statuses)
         self.calls: list[str] = []
         self.placed = 0
+        self.polling: list[Exception | None] = []
+        self.validates_alone = True
 
     def place(self) -> object:
         self.placed += 1
@@ -136,6 +138,15 @@ class FakeOrders:
         self.calls.append(f"finalize {order}")
         _raise_next(self.finalizing)
         return f"certificate of order {order}"
+
+    def poll(self, order: object) -> object:
+        self.calls.append(f"poll {order}")
+        _raise_next(self.polling)
+        return f"certificate of order {order}"
+
+    def deactivate(self, order: object, identifiers: Collection[str]) -> Collection[str]:
+        self.calls.append(f"deactivate {' '.join(identifiers)} in {order}")
+        return identifiers if self.validates_alone else ()
 
 
 def _raise_next(script: list[Exception | None]) -> None:
@@ -206,6 +217,11 @@ def without_subproblems(name: str, more: int) -> dict[str, object]:
 
 def at_authorization(text: str) -> dict[str, object]:
     return _document("dns", text)
+
+
+def lost() -> Lost:
+    """The connection broke before the answer came."""
+    return Lost(RefusedByCAError("connection reset"))
 
 
 def rate_limited() -> dict[str, object]:

@@ -523,7 +523,7 @@ def test_at_a_fault_of_the_guard_the_cas_refusal_is_the_programs(
     def faulty(*_: object) -> Any:
         raise RuntimeError("a fault of the guard")
 
-    monkeypatch.setattr("certbot_caa_guard.issuance.Issuance._recover", faulty)
+    monkeypatch.setattr("certbot_caa_guard.recovery.Recovery.after", faulty)
     ca.inject(
         {"type": "urn:ietf:params:acme:error:caa", "detail": "No.", "status": 403}, "finalize"
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import shlex
 from collections.abc import Sequence
 
+from certbot_caa_guard.history import Closed
 from certbot_caa_guard.plugin.certificate import Certificate
 from certbot_caa_guard.report import text
 from certbot_caa_guard.split import Course
@@ -43,6 +45,25 @@ def of_course(course: Course, failing: Sequence[str], certificate: Certificate |
     return (
         "CAA guard: nothing is left to order: every name would fail. No order was placed. "
         f"{_mend(failing)}"
+    )
+
+
+def of_exhausted(failing: Sequence[str]) -> str:
+    """Why there is no order for names that failed at the CA again and again."""
+    return (
+        f"CAA guard: {text.listing(failing)} failed too often at the CA lately, for want of CAA: "
+        "one more failure may bring it to stop issuing for longer. No order was placed. "
+        f"{_mend(failing)} Then try again in an hour; to try at once, use --no-caa-guard."
+    )
+
+
+def of_limit(closed: Closed) -> str:
+    """Why there is no order for names that met a rate limit of the CA."""
+    until = datetime.datetime.fromtimestamp(closed.until, datetime.timezone.utc)
+    return (
+        f"CAA guard: the CA takes no order for these names before {until.strftime(_MOMENT)}: in an "
+        f"earlier run a rate limit of it was met ({closed.why}). No order was placed. Run certbot "
+        "again after that time; to try before, use --no-caa-guard."
     )
 
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from certbot.display import util as display_util
 
-from certbot_caa_guard import caa
+from certbot_caa_guard import caa, pacing
 from certbot_caa_guard.audit.reasons import Reasons, may_ask
 from certbot_caa_guard.directory import LETS_ENCRYPT
 from certbot_caa_guard.history import History, Kind
@@ -29,6 +29,7 @@ from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surro
 from certbot_caa_guard.names import Identifier, is_ip_address, parse
 from certbot_caa_guard.plugin import endings, kept
 from certbot_caa_guard.plugin import lineage as state
+from certbot_caa_guard.plugin.answers import Answers
 from certbot_caa_guard.plugin.barrier import safely
 from certbot_caa_guard.plugin.certificate import Certificate, certificate_of
 from certbot_caa_guard.plugin.display import Display
@@ -39,6 +40,7 @@ from certbot_caa_guard.preflight import Preflight
 from certbot_caa_guard.report import text
 from certbot_caa_guard.resolvers import spec
 from certbot_caa_guard.split import Course, OnFail, course
+from certbot_caa_guard.trouble import Troubles
 from certbot_caa_guard.verdict import Evidence, Lasting, Verdict
 
 if TYPE_CHECKING:
@@ -53,6 +55,9 @@ _PATIENCE_AFTER_HOOKS = 15.0
 
 # An audit takes 12 s at most, and several go side by side.
 _LONGEST_AUDITS = 15.0
+
+# How fast challenges are answered.
+PACING = pacing.Pacing()
 
 # "Once a day", for what a timer starts that is early at times.
 _A_DAY = 20 * 3600.0
@@ -90,6 +95,7 @@ class Process:
     patience: Patience | None = None
     told_of_subset: bool = False
     resolvers: OpenResolvers = field(default_factory=OpenResolvers)
+    troubles: Troubles = field(default_factory=Troubles)
 
     def patience_for(self, deadline: float) -> Patience:
         """The waiting left to one issuance, within that of the process."""
@@ -121,6 +127,9 @@ class Session:
         self._certificate = self._current_certificate()
         self._never_drop = _identifiers(call.config.caa_guard_never_drop)
         self.certname = call.certname
+        self.answers = Answers()
+        self._answered = 0
+        self._paced = 0.0
 
     def close(self) -> None:
         """Give back what the issuance held; resolvers that work are left to the next one."""
@@ -147,7 +156,7 @@ class Session:
             self._wanted = self._kept.wanted_with(call.names)
         self._issuance = self._make_issuance()
         survey = self._issuance.survey()
-        names = self._divide(survey)
+        names = self._within_limits(self._divide(survey))
         if not call.csr and call.lineage is None:
             self.certname = call.certname or _usual_certname(self._wanted[0])
         self._keep(names)
@@ -203,7 +212,25 @@ class Session:
 
     def orders(self, place: Callable[[], Any], finalize: Callable[..., Any]) -> CertbotOrders:
         """certbot's orders for one CSR."""
-        return CertbotOrders(self._call.acme, place, finalize)
+        config = self._config
+        by_hand = config.authenticator == "manual" and not config.manual_auth_hook
+        return CertbotOrders(
+            self._call.acme,
+            place,
+            finalize,
+            answers=self.answers,
+            validates_alone=not by_hand,
+            on_failed_authorization=self.issuance.authorization_failed,
+        )
+
+    def pace(self) -> None:
+        """Wait before a challenge is answered, where many names share their name servers."""
+        patience = self._process.patience_for(float(self._config.caa_guard_deadline))
+        gap = pacing.gap(self.issuance.names, PACING) if self._answered else 0.0
+        self._answered += 1
+        if gap and self._paced + gap <= min(PACING.longest, patience.left):
+            self._paced += gap
+            time.sleep(gap)
 
     def warn_of_subset(self) -> None:
         """Say once that --allow-subset-of-names is not used while the guard is on."""
@@ -232,6 +259,8 @@ class Session:
                 rejoining=frozenset(self._kept.held_names).intersection(self._wanted)
                 - self._covered,
                 may_split=self._call.may_order_anew and not self._call.csr,
+                is_urgent=self._call.asked or not self._waited_for,
+                account=self._call.account_uri,
             ),
             surroundings=Surroundings(
                 clock=time.monotonic,
@@ -242,6 +271,7 @@ class Session:
                 patience=self._process.patience_for(float(config.caa_guard_deadline)),
                 clock_skew=self._clock_skew,
                 explained=lambda known: self._main_findings(known).keys(),
+                troubles=self._process.troubles,
             ),
         )
 
@@ -336,6 +366,43 @@ class Session:
             self._ask_before_first_split(division.held)
             self._note_held(division.held, survey.verdicts, survey.evidence)
         return list(division.ordered)
+
+    def _within_limits(self, names: list[str]) -> list[str]:
+        """What of *names* the CA takes an order for now.
+
+        :raises Stopped: when it takes none.
+        """
+        issuance = self.issuance
+        if OnFail(self._config.caa_guard_on_fail) is not OnFail.WARN:
+            names = self._without(names, issuance.exhausted(names), endings.of_exhausted)
+        closed = issuance.closed(names)
+        if closed is None:
+            return names
+        # Without what comes back the order is another, and may be an exempt renewal.
+        rejoining = [name for name in names if name in self._kept.held_names]
+        names = self._without(names, rejoining, lambda _names: endings.of_limit(closed))
+        if not rejoining or issuance.closed(names) is not None:
+            raise Stopped(endings.of_limit(closed))
+        return names
+
+    def _without(
+        self, names: list[str], left_out: Sequence[str], why: Callable[[Sequence[str]], str]
+    ) -> list[str]:
+        """Hold names that the CA must not be asked about now.
+
+        :raises Stopped: where they may not be left out.
+        """
+        if not left_out:
+            return names
+        gone = [name for name in self._wanted if name not in names]
+        if not self.issuance.may_hold([*gone, *left_out]):
+            raise Stopped(why(left_out))
+        self._note_held(left_out, {}, {name: self._evidence(name) for name in left_out})
+        self._display.note(
+            f"CAA guard: {text.listing(left_out)}: not ordered this time, since the CA would "
+            "refuse it for now."
+        )
+        return [name for name in names if name not in left_out]
 
     def _course(self, survey: Survey) -> Course:
         asked = self._history.count(Kind.ORDERED_IN_FULL, self._key(), within=_A_DAY)

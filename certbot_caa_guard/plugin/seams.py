@@ -7,8 +7,8 @@ hand degrades the guard to what the others still give, and says so; certbot itse
 S0    ``renewal.*_CONFIG_ITEMS``                      the flags are restored at a renewal
 S1    ``main._get_and_save_cert``                     names, before the order and the pre-hook
 S2    ``main._csr_get_and_save_cert``                 the same for ``--csr``
-S3    ``poll``, ``finalize_order`` of the ACME client  what the CA says, and the retry; for one
-                                                      issuance
+S3    ``poll``, ``answer_challenge``,                 what the CA says, the pace, and the retry;
+      ``finalize_order`` of the ACME client           for one issuance
 S4    ``Client._get_order_and_authorizations``        the order that is placed; for one issuance
 S5    ``main._find_cert``                             the same names asked for again
 S6    ``Client.obtain_certificate``                   a further order with fewer names; for one
@@ -60,6 +60,7 @@ _SIGNATURES: dict[str, tuple[tuple[str, ...] | str, ...]] = {
     "obtain_certificate_from_csr": ("self", "csr", "orderr"),
     "poll": ("authzr",),
     "enable": ("lineage", "domains", "installer", "config"),
+    "answer_challenge": ("challb", "response"),
     "finalize_order": ("orderr", "deadline", "fetch_alternative_chains"),
 }
 
@@ -323,6 +324,7 @@ class _Attached:
         self._obtain = _bound(le_client, "obtain_certificate")
         self._finalize = _bound(le_client.acme, "finalize_order")
         self._poll = _bound(le_client.acme, "poll")
+        self._answer = _bound(le_client.acme, "answer_challenge")
 
     def attach(self) -> None:
         """Put the seams in place."""
@@ -331,17 +333,33 @@ class _Attached:
             (client, "_get_order_and_authorizations", self._place, self._get_order),
             (client, "obtain_certificate", self._obtain, self._obtain_certificate),
             (client.acme, "poll", self._poll, self._see),
+            (client.acme, "answer_challenge", self._answer, self._answer_challenge),
             (client.acme, "finalize_order", self._finalize, self._finalize_order),
         ):
             if original is not None:
                 setattr(owner, name, replacement)
                 self._attributes.append((owner, name))
+        hooks = self._answer_hooks
+        if hooks is not None:
+            hooks.append(self._see_answer)
 
     def detach(self) -> None:
         """Take them away."""
+        with contextlib.suppress(AttributeError, ValueError):
+            (self._answer_hooks or []).remove(self._see_answer)
         while self._attributes:
             with contextlib.suppress(AttributeError):
                 delattr(*self._attributes.pop())
+
+    @property
+    def _answer_hooks(self) -> list[Any] | None:
+        """What ``requests`` calls with each answer: acme's exceptions tell no Retry-After."""
+        session = getattr(getattr(self._client.acme, "net", None), "session", None)
+        hooks = getattr(session, "hooks", None)
+        return hooks.setdefault("response", []) if isinstance(hooks, dict) else None
+
+    def _see_answer(self, response: Any, *_args: Any, **_more: Any) -> None:
+        safely(lambda: self._session.answers.saw(response), None)
 
     def _get_order(self, csr_pem: bytes, best_effort: bool) -> Any:
         """Seam S4: the order that is returned is the one that the retry got authorized."""
@@ -403,6 +421,11 @@ class _Attached:
         if orders is not None:
             safely(lambda: orders.saw(updated), None)
         return updated, response
+
+    def _answer_challenge(self, challb: Any, response: Any) -> Any:
+        """Seam S3: not all at once."""
+        safely(self._session.pace, None)
+        return self._original(self._answer)(challb, response)
 
     def _obtain_certificate(self, names: Any, old_keypath: str | None = None) -> Any:
         """Seam S6: when names must be left out, order the rest with a CSR of its own.

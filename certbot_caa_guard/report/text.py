@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from certbot_caa_guard import caa, prediction
 from certbot_caa_guard.issuance import Survey
 from certbot_caa_guard.names import is_at_or_below
-from certbot_caa_guard.problem import Reading
+from certbot_caa_guard.problem import Meaning, Reading
+from certbot_caa_guard.ratelimit import Limit, RateLimit
 from certbot_caa_guard.retry import Step
 from certbot_caa_guard.verdict import Determination, Evidence, Verdict
 
@@ -99,23 +100,44 @@ def dry_run(account_uri: str, server: str) -> str:
 
 def refusal(readings: Iterable[Reading]) -> str:
     """What the CA said, in one line."""
-    parts = []
-    for reading in readings:
-        name = reading.identifier or "a name it does not tell"
-        if reading.owner is None:
-            parts.append(f"{name}: its CAA check failed")
-        elif reading.error is None:
-            parts.append(f"{name}: the CAA record at {reading.owner} prevents issuance")
-        else:
-            parts.append(f"{name}: {reading.error} looking up CAA for {reading.owner}")
+    parts = [_refusal(reading) for reading in readings]
+    if not parts:
+        return "CAA guard: the CA's answer was lost on the way."
     return printable("CAA guard: the CA refused: " + "; ".join(parts))
+
+
+def _refusal(reading: Reading) -> str:
+    name = reading.identifier or "a name it does not tell"
+    if reading.limit is not None:
+        return f"{reading.identifier or 'the order'}: {_limit(reading.limit)}"
+    if reading.meaning is Meaning.NOT_CAA:
+        return "something that is not about CAA"
+    if reading.owner is None:
+        return f"{name}: its CAA check failed"
+    if reading.error is None:
+        return f"{name}: the CAA record at {reading.owner} prevents issuance"
+    return f"{name}: {reading.error} looking up CAA for {reading.owner}"
+
+
+def _limit(limit: RateLimit) -> str:
+    """Which limit was met, until when, and what to do."""
+    what = f"a rate limit of the CA is met ({limit.limit.value})"
+    if limit.limit is Limit.PAUSED:
+        return f"{what}: have it lifted at {limit.url or 'the page that the CA names'}"
+    until = f" until {limit.until:%Y-%m-%d %H:%M:%S} UTC" if limit.until else ""
+    see = f"; see {limit.url}" if limit.url else ""
+    return f"{what}{until}{see}"
 
 
 def next_step(step: Step, wait: float) -> str:
     """What comes next."""
+    if step is Step.STOP:
+        return "CAA guard: no further order is placed: try again when the limit is over."
     what = {
         Step.FINALIZE_AGAIN: "The order is still good and is finalized again",
         Step.ORDER_AGAIN: "A new order follows",
+        Step.VALIDATE_AGAIN: "The failing names are validated anew in a new order",
+        Step.LOOK_AGAIN: "The order is looked at again",
     }[step]
     return f"CAA guard: this may pass. {what} in {wait:.0f} s."
 

@@ -157,6 +157,10 @@ class Acme:
         )
         return SimpleNamespace(uri=f"authz/{authzr.name}", name=authzr.name, body=body), "response"
 
+    def answer_challenge(self, challb: Any, response: Any) -> Any:
+        self.calls.append(f"answer {challb}")
+        return response
+
     def finalize_order(
         self, orderr: Order, deadline: datetime.datetime, fetch_alternative_chains: bool = False
     ) -> Order:

@@ -44,7 +44,7 @@ BARRIER = {
     "inject_parser_options", "_add_flags",
     "_add_switches", "_add_asking", "_add_judging", "_add_retrying",
     "_get_order", "_finalize_order", "_obtain_certificate", "_see", "_place_alone", "_original",
-    "_names_without",
+    "_names_without", "_answer_challenge",
 }  # fmt: skip
 
 
@@ -285,7 +285,7 @@ def test_a_fault_before_the_order_leaves_all_names_to_certbot(
 
 
 @pytest.mark.parametrize(
-    "key", ["problem.py:read", "retry.py:next_step", "issuance.py:Issuance._recover"]
+    "key", ["problem.py:read", "retry.py:next_step", "recovery.py:Recovery.after"]
 )
 def test_a_fault_after_a_refusal_gives_the_refusal_back(
     key: str, benches: Benches, caplog: pytest.LogCaptureFixture

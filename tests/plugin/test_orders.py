@@ -10,11 +10,17 @@ import pytest
 from acme import errors as acme_errors
 from acme import messages
 from certbot import errors
+from requests import ConnectionError, Timeout  # noqa: A004 - the ones that acme lets through
 from zope.interface.verify import verifyObject
 
+from certbot_caa_guard import problem
 from certbot_caa_guard.interfaces import IOrders
-from certbot_caa_guard.issuance import Refused
+from certbot_caa_guard.plugin import answers as answers_module
+from certbot_caa_guard.plugin import orders as orders_module
+from certbot_caa_guard.plugin.answers import Answers
 from certbot_caa_guard.plugin.orders import CertbotOrders
+from certbot_caa_guard.ratelimit import Limit
+from certbot_caa_guard.refusal import Lost, Refused
 from tests.fakes import (
     Clock,
     at_authorization,
@@ -228,3 +234,236 @@ def test_a_status_that_cannot_be_had_is_empty(post: Any) -> None:
     made = orders()
     made._acme.net.post = post
     assert made.refresh(SimpleNamespace(uri="https://ca.example/order/1")) == ""
+
+
+def old_acmes_own() -> ValueError:
+    """What acme before 2.8 makes of a connection that cannot be had."""
+    try:
+        try:
+            raise ConnectionError("no route to host")
+        except ConnectionError:
+            raise ValueError("Requesting ca.example/acme: no route to host")  # noqa: B904
+    except ValueError as error:
+        return error
+
+
+def answered(status: int, **headers: str) -> Any:
+    return SimpleNamespace(status_code=status, ok=status < 400, headers=headers)
+
+
+@pytest.mark.parametrize("step", ["place", "finalize"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ConnectionError("reset by peer"),
+        Timeout("too long"),
+        old_acmes_own(),
+        acme_errors.ClientError(answered(502)),
+    ],
+    ids=["reset", "timeout", "old acme", "bad gateway"],
+)
+def test_an_answer_that_is_lost_is_told(step: str, loss: Exception) -> None:
+    made = orders(place=fails(loss), finalize=fails(loss))
+    with pytest.raises(Lost) as caught:
+        getattr(made, step)(*(["order"] if step == "finalize" else []))
+    assert (caught.value.cause, made.raised) == (loss, loss)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ValueError("something else"),
+        acme_errors.ClientError(answered(404)),
+        acme_errors.ClientError(),
+        acme_errors.TimeoutError(),
+    ],
+    ids=["a value", "not found", "nothing", "the CA takes too long"],
+)
+def test_what_is_no_loss_passes(other: Exception) -> None:
+    with pytest.raises(type(other)) as caught:
+        orders(place=fails(other)).place()
+    assert caught.value is other
+
+
+def with_answers(answer: Any, cause: Exception) -> CertbotOrders:
+    answers = Answers()
+
+    def place() -> Any:
+        answers.saw(answer)
+        raise cause
+
+    return CertbotOrders(Acme(Clock()), place, never, answers=answers)
+
+
+@pytest.mark.parametrize(
+    ("header", "until"),
+    [
+        pytest.param("120", 1_800_000_120.0, id="seconds"),
+        pytest.param("Fri, 15 Jan 2027 08:30:00 GMT", 1_800_001_800.0, id="a date"),
+        pytest.param("soon", None, id="nonsense"),
+        pytest.param("٣", None, id="other digits"),
+        pytest.param(None, None, id="none"),
+    ],
+)
+def test_a_refusal_tells_until_when_the_ca_wants_to_be_left_alone(
+    header: str | None, until: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers_module.time, "time", lambda: 1_800_000_000.0)
+    headers = {} if header is None else {"Retry-After": header}
+    made = with_answers(answered(429, **headers), error(rate_limited()))
+    assert refused(made, "place").until == until
+
+
+def test_an_earlier_retry_after_says_nothing_of_a_later_refusal() -> None:
+    answers = Answers()
+    answers.saw(answered(503, **{"Retry-After": "60"}))
+    answers.saw(answered(200))
+    assert answers.retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "limit"),
+    [
+        (answered(429), True),
+        (answered(503, **{"Retry-After": "60"}), True),
+        (answered(503), False),
+        (answered(404), False),
+    ],
+    ids=["429", "503 with a time", "503 without", "404"],
+)
+def test_a_busy_ca_may_say_so_without_a_problem_document(answer: Any, limit: bool) -> None:
+    cause = acme_errors.ClientError(answer)
+    made = with_answers(answer, cause)
+    with pytest.raises((Refused, acme_errors.ClientError)) as caught:
+        made.place()
+    assert isinstance(caught.value, Refused) is limit
+    if isinstance(caught.value, Refused):
+        ((_, document),) = caught.value.documents
+        (reading,) = problem.read(document)
+        assert reading.limit is not None
+        assert reading.limit.limit is Limit.REQUESTS
+
+
+class Net:
+    """Answers POST-as-GETs, one after the other; the last one again and again."""
+
+    def __init__(self, *bodies: Any) -> None:
+        self.bodies = list(bodies)
+        self.asked: list[str] = []
+
+    def post(self, url: str, obj: object, *, new_nonce_url: str) -> Any:
+        assert (obj, new_nonce_url) == (None, "https://ca.example/nonce")
+        self.asked.append(url)
+        body = self.bodies.pop(0) if len(self.bodies) > 1 else self.bodies[0]
+        if isinstance(body, dict):
+            return SimpleNamespace(json=lambda: body)
+        return SimpleNamespace(text=body, headers={"Link": LINKS})
+
+
+LINKS = (
+    '<https://ca.example/dir>;rel="index", <https://ca.example/chain/2>;rel="alternate", '
+    '<https://ca.example/chain/3>;rel="alternate"'
+)
+PROCESSING = {"status": "processing"}
+VALID = {"status": "valid", "certificate": "https://ca.example/chain/1"}
+
+
+def polling(*bodies: Any, seconds: float = 90.0, chains: bool = False) -> Any:
+    made = orders()
+    made._acme.net = Net(*bodies)
+    now = datetime.datetime.now()
+    made.finalize_within(now + datetime.timedelta(seconds=seconds), alternative_chains=chains)
+    order = messages.OrderResource(
+        uri="https://ca.example/order/1", body=messages.Order(), authorizations=[], csr_pem=b""
+    )
+    return made, order
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    slept: list[float] = []
+    monkeypatch.setattr(orders_module.time, "sleep", slept.append)
+    return slept
+
+
+def test_a_certificate_that_is_issued_is_fetched(slept: list[float]) -> None:
+    made, order = polling(VALID, "chain")
+    assert (made.poll(order).fullchain_pem, slept) == ("chain", [])
+
+
+def test_one_that_is_being_issued_is_waited_for(slept: list[float]) -> None:
+    made, order = polling(PROCESSING, PROCESSING, VALID, "chain")
+    assert (made.poll(order).fullchain_pem, slept) == ("chain", [1.0, 1.0])
+
+
+def test_alternative_chains_are_fetched_where_certbot_wants_them() -> None:
+    made, order = polling(VALID, "one", "two", "three", chains=True)
+    assert made.poll(order).alternative_fullchains_pem == ["two", "three"]
+
+
+def test_a_certificate_is_not_waited_for_without_end() -> None:
+    made, order = polling(PROCESSING, seconds=-1)
+    with pytest.raises(acme_errors.TimeoutError):
+        made.poll(order)
+
+
+def test_an_order_that_turns_invalid_tells_its_problem() -> None:
+    made, order = polling({"status": "invalid", "error": SERVFAIL})
+    assert refused(made, "poll", order).documents[0][1]["detail"] == SERVFAIL["detail"]
+
+
+def test_one_that_turns_invalid_without_a_word_is_certbots_affair() -> None:
+    made, order = polling({"status": "invalid"})
+    with pytest.raises(acme_errors.Error, match="does not say why"):
+        made.poll(order)
+
+
+def order_with(*authorizations: Any) -> Any:
+    return SimpleNamespace(authorizations=authorizations)
+
+
+def valid(name: str, *, wildcard: bool | None = None, status: Any = messages.STATUS_VALID) -> Any:
+    made = authorization(name, wildcard=wildcard)
+    made.body.status = status
+    return made
+
+
+def deactivating(*, alone: bool = True, fault: Exception | None = None) -> Any:
+    done: list[str] = []
+
+    def deactivate_authorization(authzr: Any) -> None:
+        if fault is not None:
+            raise fault
+        done.append(authzr.uri.rpartition("/")[2])
+
+    acme = SimpleNamespace(deactivate_authorization=deactivate_authorization)
+    return CertbotOrders(acme, never, never, validates_alone=alone), done
+
+
+def test_valid_authorizations_of_the_names_are_deactivated() -> None:
+    made, done = deactivating()
+    order = order_with(valid("a.net"), valid("b.net"), valid("b.net", wildcard=True))
+    assert (made.deactivate(order, ["b.net"]), done) == (["b.net"], ["b.net"])
+
+
+def test_pending_ones_never_are() -> None:
+    made, done = deactivating()
+    made.deactivate(order_with(valid("b.net", status=messages.STATUS_PENDING)), ["b.net"])
+    assert done == []
+
+
+def test_none_are_where_a_person_would_have_to_validate() -> None:
+    made, done = deactivating(alone=False)
+    assert (made.deactivate(order_with(valid("b.net")), ["b.net"]), done) == ([], [])
+
+
+def test_one_that_cannot_be_deactivated_is_left() -> None:
+    made, _ = deactivating(fault=error(rate_limited()))
+    assert made.deactivate(order_with(valid("b.net")), ["b.net"]) == []
+
+
+def test_a_failed_authorization_is_told_as_soon_as_it_is_seen() -> None:
+    told: list[str] = []
+    made = CertbotOrders(Acme(Clock()), never, never, on_failed_authorization=told.append)
+    made.saw(authorization("b.net", at_authorization("why"), wildcard=True))
+    assert told == ["*.b.net"]
