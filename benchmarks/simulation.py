@@ -110,11 +110,11 @@ def _certbots(runs: Mapping[str, tuple[int, int]]) -> Iterable[Job]:
 
 
 def _enter(directory: Path) -> None:
-    """Make this process's world; its daemons end with the process."""
-    from tests.simulation.world import World
+    """Make this process's world."""
+    from tests.simulation.world import world_of_this_process
 
     global _world
-    _world = World(directory / str(os.getpid())).__enter__()
+    _world = world_of_this_process(directory)
 
 
 def _run_one(job: Job) -> Sequence[Outcome]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import json
 import runpy
@@ -29,7 +28,6 @@ from certbot_caa_guard.client import (
     NothingOrderedError,
     OnFail,
     Options,
-    RateLimitedError,
     Time,
 )
 from certbot_caa_guard.climb import Outcome
@@ -384,65 +382,6 @@ def test_wildcards_are_judged_by_methods_that_can_prove_them(
     guarded = program.guarded(validation_methods={"http-01", "dns-01"})
     with pytest.raises(NothingOrderedError, match="other validation methods"):
         guarded.obtain(["*.web.good.net"], program.make_csr)
-
-
-_UNTIL = datetime.datetime(2100, 1, 1, tzinfo=datetime.timezone.utc)
-
-
-def _limit(detail: str) -> dict[str, Any]:
-    return {
-        "type": "urn:ietf:params:acme:error:rateLimited",
-        "detail": f"{detail}, retry after 2099-12-31 12:00:00 UTC: see https://ca.example",
-        "status": 429,
-    }
-
-
-def test_no_order_is_placed_before_a_rate_limit_is_over(
-    ca: CA, program: Program, tmp_path: Path
-) -> None:
-    program.now = lambda: _UNTIL.timestamp() - 86400.0
-    history = tmp_path / "history.sqlite"
-    ca.inject(_limit("too many new orders (300) from this account in the last 3h"), "new-order")
-    with pytest.raises(messages.Error, match="too many new orders"):
-        program.obtain("good.net", history=history)
-    with pytest.raises(
-        RateLimitedError, match=r"before 2099-12-31 12:00 UTC.*new-orders"
-    ) as caught:
-        program.obtain("good.net", history=history)
-    assert (caught.value.limit, caught.value.until.hour) == ("new-orders", 12)
-    assert program.obtain("www.good.net", history=history).held == ()
-    program.now = _UNTIL.timestamp
-    assert program.obtain("good.net", history=history).held == ()
-    assert ca.spent.orders == 2
-
-
-def test_a_name_whose_authorizations_failed_too_often_is_left_out(
-    ca: CA, program: Program, tmp_path: Path
-) -> None:
-    program.now = lambda: _UNTIL.timestamp() - 86400.0
-    history = tmp_path / "history.sqlite"
-    ca.inject(
-        _limit('too many failed authorizations (5) for "o.good.net" in the last 1h'), "new-order"
-    )
-    with pytest.raises(messages.Error, match="too many failed authorizations"):
-        program.obtain("good.net", "o.good.net", history=history)
-    with pytest.raises(NothingOrderedError, match=r"o\.good\.net: .*in an earlier run"):
-        program.obtain("o.good.net", history=history)
-    issued = program.obtain("good.net", "o.good.net", history=history)
-    assert [held.name for held in issued.held] == ["o.good.net"]
-    assert program.held[-1][1] == ["o.good.net"]
-
-
-def test_what_comes_back_does_not_bring_its_rate_limit_along(
-    ca: CA, program: Program, tmp_path: Path
-) -> None:
-    program.now = lambda: _UNTIL.timestamp() - 86400.0
-    more: dict[str, Any] = {"history": tmp_path / "history.sqlite", "on_fail": OnFail.SPLIT}
-    ca.inject(_limit("too many new orders (300) from this account in the last 3h"), "new-order")
-    with pytest.raises(messages.Error, match="too many new orders"):
-        program.obtain("good.net", "q.good.net", **more)
-    issued = program.obtain("good.net", "q.good.net", rejoining=["q.good.net"], **more)
-    assert issued.ordered == ("good.net",)
 
 
 def test_what_is_not_about_caa_is_the_programs_own(ca: CA, program: Program) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from certbot_caa_guard.audit import explaining
 from certbot_caa_guard.audit.explaining import Explainer
-from certbot_caa_guard.audit.findings import find
 from certbot_caa_guard.audit.reasons import Reasons, failed_at, may_ask
 from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.names import parse
@@ -70,7 +69,7 @@ def test_root_hints_that_are_of_no_use_are_told() -> None:
 
 
 def test_names_that_fail_at_the_same_one_share_an_audit(internet: Internet, hints: str) -> None:
-    with Explainer(hints) as explainer:
+    with Explainer(hints, signed_root=False) as explainer:
         first = explainer.explain(parse(BAD), "refused.net")
         assert explainer.explain(parse("a.refused.net"), "refused.net") is first
         assert [one.code for one in first.result()] == ["InvalidRcode"]
@@ -79,20 +78,20 @@ def test_names_that_fail_at_the_same_one_share_an_audit(internet: Internet, hint
 
 def test_there_is_an_end_to_audits(hints: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explaining, "_MOST", 0)
-    with Explainer(hints) as explainer:
+    with Explainer(hints, signed_root=False) as explainer:
         assert explainer.explain(parse(BAD), BAD).result() == ()
 
 
 def test_where_no_root_answers_nothing_is_found(tmp_path: Path) -> None:
     nobody = tmp_path / "named.root"
     nobody.write_text(". 60 NS a.root.\na.root. 60 A 127.255.255.253\n", encoding="ascii")
-    with Explainer(str(nobody)) as explainer:
+    with Explainer(nobody, signed_root=False) as explainer:
         assert explainer.explain(parse(BAD), BAD).result() == ()
         assert explainer.audit(parse(BAD)).result() is None
 
 
 def test_an_audit_that_nobody_waits_for_is_called_off(hints: str) -> None:
-    explainer = Explainer(hints)
+    explainer = Explainer(hints, signed_root=False)
     future = explainer.audit(parse(BAD))
     explainer.close()
     assert future.done()
@@ -126,18 +125,3 @@ def test_who_names_other_resolvers_may_be_cut_off(
     resolvers: str, hints: str | None, may: bool
 ) -> None:
     assert may_ask(resolvers, hints) is may
-
-
-@pytest.mark.parametrize("installed", [True, False])
-def test_where_unbound_is_installed_it_is_heard_on_signatures(
-    tmp_path: Path, installed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    zones = {"signed.org": "www A 192.0.2.80"}
-    with Internet(tmp_path, zones, signed=["signed.org"]) as internet:
-        monkeypatch.setattr(explaining.unbound, "is_installed", lambda: installed)
-        hints = str(internet.hints(tmp_path / "named.root"))
-        with Explainer(hints, str(internet.trust_anchor)) as explainer:
-            matrix = explainer.audit(parse("www.signed.org")).result()
-    assert matrix is not None
-    assert bool(matrix.validated) is installed
-    assert find(matrix) == ()

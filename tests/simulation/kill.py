@@ -14,12 +14,14 @@ read off copies of its folder, made in one run before each thing that it changes
 from __future__ import annotations
 
 import argparse
+import contextlib
 import enum
 import itertools
 import json
 import os
 import random
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
@@ -34,11 +36,11 @@ import configobj
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from certbot_caa_guard.history import History, Kind
+from certbot_caa_guard.history import Kind
 from certbot_caa_guard.plugin import lineage as state
 from tests.ca import Mode
 from tests.internet import servfail
-from tests.simulation.world import SimulatedCertbot, World
+from tests.simulation.world import SimulatedCertbot, World, world_of_this_process
 
 _FOREIGN = '0 issue "other-ca.example"'
 _KILLED = -9
@@ -183,10 +185,17 @@ class Killer:
             forgotten = set(scene.names) - set(order) - remembered
             if not scene.alone and forgotten and not usable:
                 yield f"left out of an order, but not on disk: {sorted(forgotten)}"
-        failed = self._world.ca.spent.failed_authorizations
+        yield from self._forgotten_spending(scene)
+
+    def _forgotten_spending(self, scene: Scene) -> Iterator[str]:
+        spent = self._world.ca.spent
+        orders = scene.on_record(Kind.ORDER_PLACED)
+        if spent.orders > orders:
+            yield f"{spent.orders} orders, {orders} on record"
+        failed = scene.on_record(Kind.AUTHORIZATION_FAILED)
         # They are known by the second order; before it, certbot may not have learned of them.
-        if self._world.ca.spent.orders > 1 and scene.failures_on_record() < failed:
-            yield f"{failed} authorizations failed, {scene.failures_on_record()} on record"
+        if spent.orders > 1 and spent.failed_authorizations > failed:
+            yield f"{spent.failed_authorizations} authorizations failed, {failed} on record"
 
     def _after_the_next_runs(self, scene: Scene) -> Iterator[str]:
         """The same command again, once all names pass; then a renewal if a name is still out."""
@@ -224,6 +233,7 @@ class Scene:
         self.names = [self.name, self.denied, f"{label}.sick-two.org"]
         self.output = ""
         self._log = certbot.folder / "events"
+        self._counted = {kind: _count(certbot.config, kind) for kind in Kind}
 
     def run(self, moment: Mapping[str, str]) -> int:
         """Run certbot; gives its exit status, negative for the signal that ended it."""
@@ -278,13 +288,19 @@ class Scene:
             names.update(one["name"] for one in json.loads(pending.read_text("utf-8"))["held"])
         return names
 
-    def failures_on_record(self) -> int:
-        path = self.certbot.config / "caa-guard" / "history.sqlite"
-        with History(path, now=lambda: time.time() + self._world.clock.skipped) as history:
-            return sum(
-                history.count(Kind.AUTHORIZATION_FAILED, name, within=86400.0)
-                for name in self.names
-            )
+    def on_record(self, kind: Kind) -> int:
+        """How often it happened since this scene was set, by the history on disk."""
+        return _count(self.certbot.config, kind) - self._counted[kind]
+
+
+def _count(config: Path, kind: Kind) -> int:
+    """How many events of a kind there are in the history; none where there is no history."""
+    path = config / "caa-guard" / "history.sqlite"
+    if not path.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(path)) as history:
+        rows = history.execute("SELECT COUNT(*) FROM event WHERE kind = ?", (kind.value,))
+        return int(rows.fetchone()[0])
 
 
 def is_usable(config: Path, name: str) -> bool:
@@ -311,7 +327,7 @@ _killer: Killer | None = None
 
 def _enter(directory: Path) -> None:
     global _killer
-    _killer = Killer(World(directory / str(os.getpid())).__enter__())
+    _killer = Killer(world_of_this_process(directory))
 
 
 def _kill(job: tuple[Occasion, bool, int]) -> Death:

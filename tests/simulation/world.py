@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import multiprocessing.util
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -93,6 +95,13 @@ class World:
         if run.status:
             raise RuntimeError(f"no account: {run.output}")
         shutil.copytree(certbot.config / "accounts", accounts, symlinks=True)
+
+
+def world_of_this_process(folder: Path) -> World:
+    """A world that lasts as long as this process of a pool, and then is put away."""
+    world = World(folder / str(os.getpid())).__enter__()
+    multiprocessing.util.Finalize(None, world.__exit__, exitpriority=0)
+    return world
 
 
 class SimulatedCertbot(Certbot):
