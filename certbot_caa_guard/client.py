@@ -17,7 +17,6 @@ the order that leaves it out, for the program to write down, and to ask for agai
 
 from __future__ import annotations
 
-import datetime
 import inspect
 import ipaddress
 import logging
@@ -35,7 +34,7 @@ from cryptography import x509
 
 from certbot_caa_guard import caa, checking, directory, names, problem
 from certbot_caa_guard.acmeorders import AcmeOrders, Answer, Documents, World
-from certbot_caa_guard.history import Closed, History
+from certbot_caa_guard.history import History
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.issuance import (
     Hold,
@@ -63,7 +62,6 @@ __all__ = [
     "NothingOrderedError",
     "OnFail",
     "Options",
-    "RateLimitedError",
     "Time",
 ]
 
@@ -87,8 +85,6 @@ class Options:
     :ivar patience: seconds that the CA may take to validate, and to issue.
     :ivar spare: names that the current certificate covers and that it can wait for: they are
         ordered whatever is wrong with them.
-    :ivar is_urgent: False where the next run is the better one, as for a renewal that has weeks
-        left: then there is one short retry.
     :ivar rejoining: names that were held and are to come back: whatever goes wrong with one of
         them, the others do not suffer for it.
     :ivar history: a file for what was seen over time, so that the next run knows it; None for none.
@@ -106,7 +102,6 @@ class Options:
     patience: float = 90.0
     spare: Collection[str] = ()
     rejoining: Collection[str] = ()
-    is_urgent: bool = True
     history: Path | None = None
 
 
@@ -194,22 +189,6 @@ class NothingOrderedError(Exception):
         self.verdicts = verdicts
 
 
-class RateLimitedError(Exception):
-    """No order was placed: an earlier run met a rate limit that is not over.
-
-    :ivar until: when it is.
-    :ivar limit: which one; a value of :class:`certbot_caa_guard.ratelimit.Limit`.
-    """
-
-    def __init__(self, closed: Closed) -> None:
-        self.until = datetime.datetime.fromtimestamp(closed.until, datetime.timezone.utc)
-        self.limit = closed.why
-        super().__init__(
-            f"no order was placed: the CA takes none for these names before "
-            f"{self.until:%Y-%m-%d %H:%M} UTC, as a rate limit was met ({closed.why})"
-        )
-
-
 class GuardedClient:
     """An ACME client that checks CAA before the order, and outlives what passes.
 
@@ -265,8 +244,7 @@ class GuardedClient:
 
         :param make_csr: called with the names to order, and returns a CSR for just these, in PEM.
             When names must be left out later it is called again.
-        :raises NothingOrderedError: when no order was placed: too many names would fail.
-        :raises RateLimitedError: when none was placed since the CA would refuse it.
+        :raises NothingOrderedError: when no order was placed.
         :raises certbot_caa_guard.names.IdentifierError: when a name is no identifier.
         :raises ValueError: when no name is given, or the CSR is for other names.
         :raises acme.messages.Error: or another of acme's own, when the CA refuses for good.
@@ -289,18 +267,12 @@ class GuardedClient:
     def _check_first(self, run: _Run) -> None:
         survey = run.survey()
         division = survey.division
+        if not division.held:
+            return
         if self._options.on_fail is OnFail.STOP or not division.ordered:
-            run.stop_for(division.held)
-        held = [*run.leave_out(division.held), *run.leave_out_exhausted()]
-        closed = run.issuance.closed(run.issuance.names)
-        if closed is not None:
-            # Without what comes back the order is another, and may be an exempt renewal.
-            held += run.leave_out_rejoining(self._rejoining)
-            closed = run.issuance.closed(run.issuance.names)
-        if closed is not None:
-            raise RateLimitedError(closed)
-        if held:
-            self._on_held(held)
+            failing = [run.held(name) for name in division.held]
+            raise NothingOrderedError(failing, survey.verdicts)
+        self._on_held(run.leave_out(division.held))
 
     def _orders(self, make_csr: MakeCsr, run: _Run) -> AcmeOrders:
         ordered = tuple(run.issuance.names)
@@ -331,9 +303,7 @@ class GuardedClient:
                 on_fail=options.on_fail,
                 retries=options.retries,
                 spare=frozenset(_normal(options.spare)),
-                rejoining=self._rejoining,
-                is_urgent=options.is_urgent,
-                account=self._account_uri or "",
+                rejoining=frozenset(_normal(options.rejoining)),
             ),
             surroundings=Surroundings(
                 clock=self._time.clock,
@@ -386,10 +356,6 @@ class GuardedClient:
             sleep=self._time.sleep,
             progress=self._progress,
         )
-
-    @property
-    def _rejoining(self) -> frozenset[str]:
-        return frozenset(_normal(self._options.rejoining))
 
     @property
     def _issuers(self) -> tuple[str, ...]:
@@ -471,29 +437,6 @@ class _Run:
             self._orders += orders.placed
             self._finalizations += orders.finalized
 
-    def stop_for(self, failing: Sequence[str]) -> None:
-        """Place no order where there is any of *failing*.
-
-        :raises NothingOrderedError: if so.
-        """
-        if failing:
-            raise NothingOrderedError([self.held(name) for name in failing], self._verdicts)
-
-    def leave_out_exhausted(self) -> tuple[Held, ...]:
-        """Go on without what failed at the CA so often that one more time may cost more.
-
-        :raises NothingOrderedError: where that may not be left out.
-        """
-        exhausted = self.issuance.exhausted(self.issuance.names)
-        if not self.issuance.may_hold(exhausted):
-            self.stop_for(exhausted)
-        return self.leave_out(exhausted)
-
-    def leave_out_rejoining(self, rejoining: Collection[str]) -> tuple[Held, ...]:
-        """Go on without what was to come back, where something is left then."""
-        back = [name for name in self.issuance.names if name in rejoining]
-        return self.leave_out(back if self.issuance.may_hold(back) else ())
-
     def leave_out(self, failing: Sequence[str]) -> tuple[Held, ...]:
         """Go on without *failing*."""
         held = tuple(self.held(name) for name in failing)
@@ -554,9 +497,7 @@ class _Scribe:
         """What the CA just said; of some identifiers, where it did."""
         if readings:
             return text.refusal(readings).removeprefix("CAA guard: ")
-        if self._detail:
-            return text.printable(f"the CA refused the order: {self._detail}")
-        return "the CA refused it in an earlier run, and would do so again"
+        return text.printable(f"the CA refused the order: {self._detail}")
 
     def hear(self, documents: Documents) -> None:
         """Note what the CA just said."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -11,9 +12,7 @@ from typing import Any, TypeVar
 from certbot_caa_guard.audit.auditor import Auditor
 from certbot_caa_guard.audit.findings import Finding, find
 from certbot_caa_guard.audit.matrix import Matrix
-from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import Identifier
-from certbot_caa_guard.resolvers import unbound
 
 _AT_ONCE = 8
 _MOST = 200  # audits in all; whoever has more broken zones mends the first ones first
@@ -30,22 +29,17 @@ class Explainer:
 
     def __init__(
         self,
-        root_hints: str | None = None,
-        trust_anchor: str | None = None,
+        root_hints: str | os.PathLike[str] | None = None,
         *,
+        signed_root: bool = True,
         with_burst: bool = False,
     ) -> None:
         """:param root_hints: a file in the format of named.root; the public root if None.
-        :param trust_anchor: a file with that root's keys; a root of one's own without counts as
-            unsigned.
+        :param signed_root: whether there is a trust anchor for the root.
         :param with_burst: ask many questions at once in the end, to find limits of rates.
         :raises ResolverError: when the root hints are of no use.
         """
-        signed = root_hints is None or trust_anchor is not None
-        self._validating = _validating(root_hints, trust_anchor) if signed else None
-        self._auditor = Auditor(
-            root_hints, signed_root=signed, validating=self._validating, with_burst=with_burst
-        )
+        self._auditor = Auditor(root_hints, signed_root=signed_root, with_burst=with_burst)
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -77,8 +71,6 @@ class Explainer:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop.close()
-        if self._validating is not None:
-            self._validating.close()
 
     def __enter__(self) -> Explainer:
         return self
@@ -103,13 +95,6 @@ class Explainer:
             )
             self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-
-def _validating(root_hints: str | None, trust_anchor: str | None) -> IResolver | None:
-    """Who validates (DNSSEC) as the CA does, where that is installed."""
-    if not unbound.is_installed():
-        return None
-    return unbound.UnboundResolver(root_hints=root_hints, trust_anchor=trust_anchor)
 
 
 def _done(value: T) -> Future[T]:

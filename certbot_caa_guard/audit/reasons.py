@@ -48,7 +48,7 @@ class Reasons:
         :param trust_anchor: a file with the keys of that root, if it has any.
         """
         self._root_hints = root_hints
-        self._trust_anchor = trust_anchor
+        self._signed = root_hints is None or trust_anchor is not None
         self._explainer: Explainer | None = None
 
     def of(self, identifier: Identifier, failed: str) -> Future[Findings]:
@@ -59,7 +59,7 @@ class Reasons:
         if self._explainer is None:
             from certbot_caa_guard.audit.explaining import Explainer
 
-            self._explainer = Explainer(self._root_hints, self._trust_anchor)
+            self._explainer = Explainer(self._root_hints, signed_root=self._signed)
         return self._explainer.explain(identifier, failed)
 
     def main(self, evidence: Iterable[Evidence], timeout: float) -> dict[str, Finding]:

@@ -103,8 +103,9 @@ def _audit_all(
     named: dict[Query, Identifier], options: argparse.Namespace, issuers: tuple[str, ...]
 ) -> list[Audited] | None:
     """The audits in the order of the names; None when nothing can be asked from here."""
+    signed = options.root_hints is None or options.trust_anchor is not None
     try:
-        explainer = Explainer(options.root_hints, options.trust_anchor, with_burst=options.burst)
+        explainer = Explainer(options.root_hints, signed_root=signed, with_burst=options.burst)
     except ResolverError as error:
         raise UsageError(str(error)) from error
     done: list[Audited] = []
