@@ -28,12 +28,22 @@ class Audited:
         """The finding to tell of when there is room for one; None when all is well."""
         return findings.main(self.findings)
 
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """The zones that nothing is known of: none of their servers could be asked from here."""
+        told = {finding.zone for finding in self.findings}
+        names = [str(zone) for zone in self.matrix.zones if not zone.asked]
+        if not self.matrix.zones:
+            names.append(self.matrix.identifier.owners[-1])
+        return tuple(name for name in names if name not in told)
+
     def as_json(self) -> dict[str, Any]:
         """The audit as the console prints it."""
         exposed = self.advice.exposure
         return {
             "identifier": str(self.matrix.identifier),
             "findings": [finding.as_json() for finding in self.findings],
+            "unasked": list(self.unasked),
             "exposure": {
                 "owners": list(exposed.owners),
                 "tld": exposed.tld,

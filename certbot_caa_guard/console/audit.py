@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         _print_tickets(done)
     else:
         _print_all(done, suggested)
-    return _TO_MEND if any(one.main or one.advice.denied for one in done) else _ALL_WELL
+    return _status(done)
 
 
 def _audit_all(
@@ -124,6 +124,12 @@ def _audit_all(
             )
             done.append(audited(matrix, requester, restriction))
     return done
+
+
+def _status(done: Sequence[Audited]) -> int:
+    if any(one.main or one.advice.denied for one in done):
+        return _TO_MEND
+    return _NOT_FOUND_OUT if any(one.unasked for one in done) else _ALL_WELL
 
 
 def _as_json(done: Iterable[Audited], suggested: Iterable[Wildcard]) -> dict[str, Any]:
@@ -161,6 +167,8 @@ def _print_one(one: Audited) -> None:
     asked = sum(len(zone.asked) for zone in one.matrix.zones)
     zones = text.count(len(one.matrix.zones), "zone")
     print(f"{one.matrix.identifier}: {text.count(asked, 'server')} of {zones} asked")
+    for zone_name in one.unasked:
+        _print(f"No server of {zone_name} could be asked from here.", 2)
     for finding in one.findings:
         _print_finding(finding)
     troubled = {finding.zone for finding in one.findings}

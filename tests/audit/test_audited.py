@@ -7,6 +7,7 @@ import json
 from certbot_caa_guard import caa as records
 from certbot_caa_guard.audit.audited import audited, situation
 from certbot_caa_guard.audit.matrix import Chain
+from certbot_caa_guard.resolvers.iterative.addresses import Reach
 from tests.audit.builder import (
     SHOP,
     WWW,
@@ -16,6 +17,7 @@ from tests.audit.builder import (
     good,
     matrix,
     name,
+    nameserver,
     rcode,
     silence,
     to_caa,
@@ -54,3 +56,15 @@ def test_all_of_an_audit_is_json() -> None:
     assert document["exposure"]["tld"] is True
     server = document["matrix"][0]["servers"][0]
     assert server["answers"][f"{WWW} CAA plain"]["rcode"] == "SERVFAIL"
+
+
+def test_of_a_zone_without_a_server_that_could_be_asked_nothing_is_known() -> None:
+    far = nameserver("ns.other.example", {"2001:db8::1": Reach.NO_ROUTE})
+    done = audited(matrix(zone(servers=(far,))), REQUESTER)
+    assert (done.findings, done.unasked) == ((), (SHOP,))
+    assert audited(matrix(), REQUESTER).unasked == ("example",)
+
+
+def test_of_a_zone_whose_servers_have_no_address_enough_is_known() -> None:
+    done = audited(matrix(zone(servers=(nameserver("ns.other.example"),))), REQUESTER)
+    assert done.unasked == ()

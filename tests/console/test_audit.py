@@ -14,6 +14,8 @@ from certbot_caa_guard.console.main import main
 from tests.internet import Internet, refused, servfail
 
 LINES = {
+    # By IPv6 only, and there is none here.
+    "net": ["far NS ns.far.net.", "ns.far AAAA 2001:500:2::c"],
     "shop.net": '@ CAA 0 issue "letsencrypt.org"',
     "plain.net": "",
     "denied.net": '@ CAA 0 issue "other-ca.example"',
@@ -120,6 +122,13 @@ def test_wrong_usage_is_told(
 ) -> None:
     assert run(hints, *arguments) == 2
     assert capsys.readouterr().err
+
+
+def test_where_no_server_of_a_zone_can_be_asked_that_is_told(
+    hints: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(hints, "www.far.net") == 3
+    assert "No server of far.net could be asked from here" in capsys.readouterr().out
 
 
 def test_an_ip_address_has_no_caa_to_audit(hints: str) -> None:
