@@ -339,17 +339,20 @@ class _Attached:
             if original is not None:
                 setattr(owner, name, replacement)
                 self._attributes.append((owner, name))
-        hooks = self._answer_hooks
-        if hooks is not None:
-            hooks.append(self._see_answer)
+        safely(self._watch_answers, None)
 
     def detach(self) -> None:
         """Take them away."""
-        with contextlib.suppress(AttributeError, ValueError):
-            (self._answer_hooks or []).remove(self._see_answer)
         while self._attributes:
             with contextlib.suppress(AttributeError):
                 delattr(*self._attributes.pop())
+        with contextlib.suppress(ValueError):
+            (self._answer_hooks or []).remove(self._see_answer)
+
+    def _watch_answers(self) -> None:
+        hooks = self._answer_hooks
+        if hooks is not None:
+            hooks.append(self._see_answer)
 
     @property
     def _answer_hooks(self) -> list[Any] | None:
