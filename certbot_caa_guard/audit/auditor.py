@@ -66,8 +66,9 @@ _PATIENCE_FOR_ADDRESSES = 3.0
 _MOST_ADDRESSES = 26  # of the servers of one zone that are asked
 _BURST = 100
 _BURST_PATIENCE = 3.0
-# What takes longer is asked for once more on its own, unless that would take too long.
+# What takes longer is asked for again later, unless that would take too long.
 _SLOW, _TOO_SLOW = 0.9, 3.0
+_PAUSE = 0.25
 
 
 class Auditor:
@@ -367,10 +368,16 @@ class _Way:
             ),
             default=0.0,
         )
+        again: dict[Probe, Answer] = {}
         if not _SLOW < quickest < _TOO_SLOW:
-            return {}
-        probe = Probe(owner, CAA, AGAIN)
-        return {probe: await self._asker.ask(server, zone, probe)}
+            return again
+        for manner in AGAIN:
+            await asyncio.sleep(_PAUSE)
+            probe = Probe(owner, CAA, manner)
+            again[probe] = answer = await self._asker.ask(server, zone, probe)
+            if answer.heard is Heard.ANSWER and answer.seconds < _SLOW:
+                break
+        return again
 
     async def _trace(
         self, owner: Name, places: dict[Name, list[Name]]

@@ -25,6 +25,9 @@ from certbot_caa_guard.audit.questions import AS_CA, DNSKEY, DO, TCP
 from certbot_caa_guard.resolvers.iterative.message import CAA, SOA, Name
 
 _DIGESTS = {1: "sha1", 2: "sha256", 4: "sha384"}
+# Those that validators everywhere know (RFC 8624 section 3.1).  SHA-1 is switched off on some
+# systems, and then we cannot tell what is wrong with a signature.
+_ALGORITHMS = {8, 10, 13, 14, 15, 16}
 _NEGATIVE = {dns.rdatatype.NSEC, dns.rdatatype.NSEC3}
 # More than this would take long to hash (RFC 9276 section 3.2).
 _MOST_ITERATIONS = 500
@@ -67,7 +70,9 @@ def _is_checkable(zone: Zone) -> bool:
 
     RFC 4035 section 5.2.
     """
-    return any(_ds(rdata).digest_type in _DIGESTS for rdata in zone.ds)
+    return any(
+        ds.digest_type in _DIGESTS and ds.algorithm in _ALGORITHMS for ds in map(_ds, zone.ds)
+    )
 
 
 def _ds(rdata: bytes) -> Any:

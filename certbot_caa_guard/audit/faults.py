@@ -39,7 +39,7 @@ from certbot_caa_guard.resolvers.iterative.message import (
 )
 
 # The answers that best tell what the CA gets, the first that there is.
-_TELLING = (AS_CA, AGAIN, DO, EDNS, PLAIN, MIXED, LARGE, SMALL, TCP)
+_TELLING = (AS_CA, *AGAIN, DO, EDNS, PLAIN, MIXED, LARGE, SMALL, TCP)
 
 # Seconds; what the CA's resolver made of servers as slow as that is in tests/data/dns-cases.json.
 _SLOW, _SLOWER, _TOO_SLOW = 1.0, 4.0, 6.4
@@ -207,7 +207,7 @@ def _told(zone: Zone, server: Server, owner: Name) -> dict[Manner, tuple[Answer,
     """What came of the CAA question in each manner that can be told from."""
     told: dict[Manner, tuple[Answer, Trouble | None]] = {}
     slowest = zone.answer(server, owner, CAA, PLAIN)
-    for manner in (*OVER_UDP, AGAIN, TCP):
+    for manner in (*OVER_UDP, *AGAIN, TCP):
         answer = zone.answer(server, owner, CAA, manner)
         too_short = slowest.heard is Heard.ANSWER and answer.seconds < 2 * slowest.seconds
         if answer.heard is Heard.NOT_ASKED or (answer.heard is Heard.SILENCE and too_short):

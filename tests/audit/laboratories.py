@@ -17,7 +17,7 @@ GOOD, GOOD_TOO, BACKEND = 120, 121, 62
 # Not by a server of the zone, or by none, or by the records themselves.
 _ELSEWHERE = {"nons.lab", "dead.lab", "half.lab", "badcaa0.lab"}
 
-AT_ONCE = 20
+AT_ONCE = 10
 
 
 class Shared(Laboratory):

@@ -229,6 +229,12 @@ def test_where_no_ds_is_understood_the_zone_counts_as_unsigned() -> None:
     assert codes(message([CAA_RECORD], []), ds=()) == []
 
 
+@pytest.mark.parametrize("algorithm", [5, 7, 12, 200])
+def test_where_the_algorithm_may_be_unknown_nothing_is_told(algorithm: int) -> None:
+    ds = SIGNER.ds[:2] + bytes([algorithm]) + SIGNER.ds[3:]
+    assert codes(message([CAA_RECORD], []), ds=(ds,)) == []
+
+
 def test_keys_that_are_wrongly_signed_are_told_of() -> None:
     forged = [SIGNER.dnskey, OTHER.sign(SIGNER.dnskey)[1]]
     assert codes(keys=message(forged, [])) == ["SignatureInvalid"]

@@ -220,7 +220,7 @@ def test_a_server_of_which_nothing_is_known_has_no_fault() -> None:
 
 def test_who_was_slow_once_and_quick_when_asked_again_is_not_slow() -> None:
     held = zone(late(1.2), owners=(WWW,))
-    again = {(server(1), Probe(name(WWW), CAA, AGAIN)): good(Probe(name(WWW), CAA, AGAIN))}
+    again = {(server(1), Probe(name(WWW), CAA, AGAIN[0])): good(Probe(name(WWW), CAA, AGAIN[0]))}
     quick = replace(held, answers={**held.answers, **again})
     assert [one.code for one in faults.of_server(held, server(1), REACHED)] == ["SlowResponse"]
     assert list(faults.of_server(quick, server(1), REACHED)) == []
