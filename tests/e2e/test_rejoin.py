@@ -16,6 +16,7 @@ Start = Callable[..., Bench]
 ALL = {"good.net", "www.good.net", "denied.net"}
 
 
+@pytest.mark.parametrize("version", ["2.1.0", "newest"], indirect=True)
 def test_rejoin_renews_what_passes_now_and_only_once_a_day(start: Start) -> None:
     bench = with_held_name(start)
     certbot = bench.certbot

@@ -42,7 +42,7 @@ BARRIER = {
     "_around_obtain_from_csr", "_wrap", "_restore_flags_at_renewal",
     # certbot calls these itself, at its start or in place of its own.
     "inject_parser_options", "_add_flags",
-    "_add_switches", "_add_asking", "_add_judging", "_add_retrying",
+    "_add_switches", "_add_asking", "_add_judging", "_add_retrying", "_add_keeping",
     "_get_order", "_finalize_order", "_obtain_certificate", "_see", "_place_alone", "_original",
     "_names_without", "_answer_challenge",
 }  # fmt: skip
