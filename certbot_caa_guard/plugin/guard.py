@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import datetime
-import email.utils
 import logging
 import random
 import time
@@ -16,13 +15,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from certbot.display import util as display_util
 
-from certbot_caa_guard import caa, pacing
+from certbot_caa_guard import caa, directory, pacing
 from certbot_caa_guard.audit.reasons import Reasons, may_ask
-from certbot_caa_guard.directory import LETS_ENCRYPT
 from certbot_caa_guard.history import History, Kind
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surroundings, Survey
@@ -312,12 +309,7 @@ class Session:
         config = self._config
         if config.caa_guard_issuer:
             return tuple(name.strip() for name in config.caa_guard_issuer.split(","))
-        meta = getattr(self._call.acme.directory, "meta", None)
-        identities = getattr(meta, "caa_identities", None) or ()
-        if identities:
-            return tuple(str(name) for name in identities)
-        host = urlsplit(config.server).hostname or ""
-        return (LETS_ENCRYPT,) if host.endswith(f".{LETS_ENCRYPT}") else ()
+        return directory.issuers(getattr(self._call.acme.directory, "meta", None), config.server)
 
     def _requester_for(self, identifier: Identifier) -> caa.Requester:
         preferred = [
@@ -547,10 +539,10 @@ class Session:
         acme = self._call.acme
         try:
             date = acme.net.head(acme.directory["newNonce"]).headers["Date"]
-            return time.time() - email.utils.parsedate_to_datetime(date).timestamp()
         except Exception:  # noqa: BLE001 - whatever it is, the time is then not known
             _LOG.debug("The CAA guard could not learn the CA's time", exc_info=True)
             return None
+        return directory.clock_skew(date, time.time())
 
     @property
     def _pending_name(self) -> str:
