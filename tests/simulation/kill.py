@@ -299,6 +299,9 @@ def _count(config: Path, kind: Kind) -> int:
     if not path.exists():
         return 0
     with contextlib.closing(sqlite3.connect(path)) as history:
+        # A kill may come between the making of the file and that of its table.
+        if not history.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone():
+            return 0
         rows = history.execute("SELECT COUNT(*) FROM event WHERE kind = ?", (kind.value,))
         return int(rows.fetchone()[0])
 
