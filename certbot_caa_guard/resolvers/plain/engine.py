@@ -17,7 +17,7 @@ from certbot_caa_guard.climb import Outcome
 from certbot_caa_guard.resolvers.plain import question as wording
 from certbot_caa_guard.resolvers.plain import tcp
 from certbot_caa_guard.resolvers.plain.ports import Port, Ports
-from certbot_caa_guard.resolvers.plain.question import Match, Noise
+from certbot_caa_guard.resolvers.plain.question import Match
 from certbot_caa_guard.resolvers.plain.window import Limits, Rate, Window
 
 _MOST_SENDINGS = 5  # of one question to one server; each wait is twice the one before
@@ -25,6 +25,7 @@ _TICK = 0.02  # seconds between two looks at what is overdue
 _STALL = 0.25  # seconds; if a look comes so late, we were held up, not the servers
 _FRESH = 0.25  # seconds; an older question is being worked on and fills no buffer
 _LARGEST = 4096  # octets; more than any answer to a question that offers 1232
+_TOGETHER = 16  # questions that leave from the same port, one after another
 
 # Flags, RCODE and number of questions of an answer with which nothing is left to try: RFC 1035
 # section 4.1.1, and AD and CD of RFC 4035 section 3.2.
@@ -44,36 +45,54 @@ Done = Callable[["Question", "bytes | Outcome", float], None]
 class Question:
     """What the engine remembers of one question until it is done.
 
-    :ivar name: encoded, in lower case.
+    :ivar entry: that of the question section, in lower case; ``asked`` is as it was sent.
     :ivar about: whatever the one who asked wants to know again.
+    :ivar place: of the server that is asked now.
+    :ivar stale: whether it has been in flight for so long that it fills no buffer.
     """
 
-    # Set for each sending.
+    __slots__ = (
+        "about",
+        "asked",
+        "deadline",
+        "done",
+        "edns",
+        "entry",
+        "failure",
+        "identifier",
+        "other_case",
+        "over",
+        "place",
+        "port",
+        "sendings",
+        "sent",
+        "stale",
+        "started",
+        "task",
+        "timeout",
+    )
+
+    # Set when a server is asked.
     identifier: bytes
     asked: bytes
-    end: int
-    wire: bytes
     deadline: float
+    started: float
     sent: float
     sendings: int
-    resend_at: float
 
-    started = 0.0
-    place = 0
-    edns = True
-    over = False
-    fresh = False
-    other_case = False
-    port: Port | None = None
-    task: asyncio.Task[None] | None = None
-    failure: bytes | None = None
-
-    def __init__(self, name: bytes, kind: int, timeout: float, done: Done, about: Any) -> None:
-        self.name = name
-        self.kind = kind
+    def __init__(self, entry: bytes, timeout: float, done: Done, about: Any) -> None:
+        self.entry = entry
         self.timeout = timeout
         self.done = done
         self.about = about
+        self.place = 0
+        self.edns = True
+        self.over = False
+        self.stale = False
+        self.other_case = False
+        self.port: Port | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.failure: bytes | None = None
 
 
 class Engine:
@@ -99,7 +118,7 @@ class Engine:
         self._servers = servers
         self._tcp_only = tcp_only
         self._clock = clock
-        self._noise = Noise(urandom)
+        self._urandom = urandom
         self._mixes_case = True
         self._rate = Rate(limits.per_second) if limits.per_second else None
         self._window = Window(start=100, most=limits.window)
@@ -108,6 +127,7 @@ class Engine:
         self._in_flight: set[Question] = set()
         self._fresh = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pumping: asyncio.Handle | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._tick_due = 0.0
         self._waking: asyncio.TimerHandle | None = None
@@ -119,23 +139,23 @@ class Engine:
 
         :param name: encoded, in lower case.
         :param timeout: seconds from the first sending, shared among the servers.
-        :param done: called once, maybe before this returns.
+        :param done: called once, when this has returned.
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._serve(loop)
-        question = Question(name, kind, timeout / len(self._servers), done, about)
+        entry = wording.ask_for(name, kind)
+        question = Question(entry, timeout / len(self._servers), done, about)
         self._queue.append(question)
-        if self._fresh < self._window.size:
-            self._pump()
+        if self._pumping is None:
+            self._pumping = loop.call_soon(self._pump)
         return question
 
     def withdraw(self, question: Question) -> None:
         """Forget a question that nobody waits for any more."""
         if not question.over:
             self._end(question)
-            self._pump()
-            self._rest_if_idle()
+            self._carry_on()
 
     def close(self) -> None:
         """Give everything back; what is asked still has no answer."""
@@ -167,70 +187,64 @@ class Engine:
 
     def _rest(self) -> None:
         self._ports.close()
-        for timer in (self._ticking, self._waking):
+        for timer in (self._pumping, self._ticking, self._waking):
             if timer is not None:
                 timer.cancel()
-        self._ticking = self._waking = None
+        self._pumping = self._ticking = self._waking = None
 
-    def _rest_if_idle(self) -> None:
-        if not self._in_flight and not self._queue:
+    def _carry_on(self) -> None:
+        """Begin with what waits in the queue when all that has come is read; or rest."""
+        if self._queue:
+            if self._pumping is None and self._loop is not None:
+                self._pumping = self._loop.call_soon(self._pump)
+        elif not self._in_flight:
             self._rest()
 
     def _pump(self) -> None:
         """Begin with as many questions of the queue as there is room for."""
+        self._pumping = None
+        now = self._clock()
         queue = self._queue
-        while (
-            queue
-            and self._fresh < self._window.size
-            and len(self._in_flight) < self.limits.in_flight
-        ):
-            if self._rate is not None and not self._is_time():
-                return
+        room = self._room(now)
+        batch: list[Question] = []
+        while queue and len(batch) < room:
             question = queue.popleft()
-            if question.over:
-                continue
-            question.started = self._clock()
-            question.fresh = True
-            self._fresh += 1
-            self._in_flight.add(question)
-            self._begin(question, question.started)
+            if not question.over:
+                question.started = now
+                question.deadline = now + question.timeout
+                batch.append(question)
+        self._fresh += len(batch)
+        self._in_flight.update(batch)
+        for start in range(0, len(batch), _TOGETHER):
+            self._send(batch[start : start + _TOGETHER], now)
 
-    def _is_time(self) -> bool:
-        """Whether one more may be sent in this second; else see to it that it is, later."""
-        if self._rate is None:
-            return True
-        wait = self._rate.wait(self._clock())
+    def _room(self, now: float) -> int:
+        """How many questions may be begun with now; where the rate allows none, see to it later."""
+        room = min(
+            int(self._window.size) - self._fresh, self.limits.in_flight - len(self._in_flight)
+        )
+        if self._rate is None or room <= 0:
+            return room
+        wait = self._rate.wait(now)
         if wait > 0 and self._waking is None and self._loop is not None:
             self._waking = self._loop.call_later(wait, self._wake)
-        return wait <= 0
+        return min(room, self._rate.room(now))
 
     def _wake(self) -> None:
         self._waking = None
         self._pump()
 
-    def _begin(self, question: Question, now: float) -> None:
-        """Ask one server."""
-        question.deadline = now + question.timeout
-        question.sendings = 0
-        question.other_case = False
-        self._send(question, now)
-
     def _finish(self, question: Question, answer: bytes | Outcome, now: float) -> None:
         self._end(question)
         question.done(question, answer, now - question.started)
-        if self._queue:
-            self._pump()
-        elif not self._in_flight:
-            self._rest()
+        self._carry_on()
 
     def _end(self, question: Question) -> None:
         question.over = True
-        self._in_flight.discard(question)
-        if question.port is not None:
-            self._leave_port(question)
-        if question.fresh:
-            question.fresh = False
-            self._fresh -= 1
+        if question in self._in_flight:
+            self._in_flight.discard(question)
+            self._fresh -= not question.stale
+        self._leave_port(question)
         if question.task is not None and question.task is not _current_task():
             question.task.cancel()
 
@@ -243,44 +257,60 @@ class Engine:
 
     # Sending
 
-    def _send(self, question: Question, now: float) -> None:
-        """Word the question anew and send it."""
-        name = question.name
-        noise = self._noise.take(len(name) + 3)
-        mixed = wording.mix_case(name, noise[3:]) if self._mixes_case else name
-        question.asked = asked = wording.ask_for(mixed, question.kind)
-        question.end = 12 + len(asked)
-        identifier = noise[1:3]
-        if self._tcp_only:
-            question.wire = wording.query(identifier, asked, edns=question.edns)
-            self._ask_over_tcp(question)
-            return
-        place = question.place
-        try:
-            port = self._ports.take(place, self._servers[place], noise[0])
-        except OSError:
-            self._failed(question, Outcome.NETWORK, now)
-            return
-        while identifier in port.waiting:
-            identifier = self._noise.take(2)
-        question.identifier = identifier
-        question.wire = wording.query(identifier, asked, edns=question.edns)
-        question.port = port
-        port.waiting[identifier] = question
-        self._transmit(question, port, now)
+    def _send(self, batch: Sequence[Question], now: float) -> None:
+        """Word questions to one server anew and send them from one port; chance decides which.
 
-    def _transmit(self, question: Question, port: Port, now: float) -> None:
-        question.resend_at = now + self.limits.resend * 2**question.sendings
-        question.sendings += 1
-        question.sent = now
-        if self._rate is not None:
-            self._rate.sent(now)
+        They are few, so that who knows the port of one does not know that of many.
+        """
+        entries = b"".join([question.entry for question in batch])
+        size = len(entries)
+        noise = self._urandom(size + 1 + 2 * len(batch))
+        if self._mixes_case:
+            entries = wording.mix_case(entries, noise[:size])
+        start, position = 0, size + 1
+        for question in batch:
+            end = start + len(question.entry)
+            question.asked = entries[start:end]
+            question.identifier = noise[position : position + 2]
+            question.sendings = 0
+            start = end
+            position += 2
+        if self._tcp_only:
+            for question in batch:
+                self._ask_over_tcp(question)
+        else:
+            self._send_from_port(batch, noise[size], now)
+
+    def _send_from_port(self, batch: Sequence[Question], chance: int, now: float) -> None:
+        place = batch[0].place
+        try:
+            port = self._ports.take(place, self._servers[place], chance, len(batch))
+        except OSError:
+            for question in batch:
+                self._failed(question, Outcome.NETWORK, now)
+            return
+        waiting = port.waiting
+        for question in batch:
+            while question.identifier in waiting:
+                question.identifier = self._urandom(2)
+            waiting[question.identifier] = question
+            question.port = port
+        self._transmit(batch, port, now)
+
+    def _transmit(self, batch: Sequence[Question], port: Port, now: float) -> None:
         if self._ticking is None:
             self._tick_later(now)
+        if self._rate is not None:
+            self._rate.sent(now, len(batch))
+        send, query = port.send, wording.query
         try:
-            port.socket.send(question.wire)
-        except BlockingIOError:
-            pass  # as good as lost
+            for question in batch:
+                question.sendings += 1
+                question.sent = now
+                try:
+                    send(query(question.identifier, question.asked, question.edns))
+                except BlockingIOError:
+                    continue  # as good as lost
         except OSError:
             self._port_failed(port, now)
 
@@ -288,51 +318,45 @@ class Engine:
 
     def _listen(self, port: Port) -> None:
         if self._loop is not None:
-            self._loop.add_reader(port.socket.fileno(), self._readable, port)
+            self._loop.add_reader(port.fileno(), self._readable, port)
 
     def _stop_listening(self, port: Port) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.remove_reader(port.socket.fileno())
+            self._loop.remove_reader(port.fileno())
 
     def _readable(self, port: Port) -> None:
         """Read all that has come to a port."""
-        receive = port.socket.recv
+        receive = port.receive
         waiting = port.waiting
         now = self._clock()
+        answered = 0
         try:
             while not port.closed:
                 message = receive(_LARGEST)
-                question = waiting.get(message[:2])
+                question = waiting.pop(message[:2], None)
                 if (
                     question is not None
-                    and message[12 : question.end] == question.asked
                     and message[2:6] in _FINAL
+                    and message.startswith(question.asked, 12)
                 ):
-                    self._take(question, port, message, now)
+                    # What _finish does, for the answer that nearly all questions get.
+                    answered += 1
+                    question.over = True
+                    self._in_flight.discard(question)
+                    self._fresh -= not question.stale
+                    question.done(question, message, now - question.started)
                 else:
+                    if question is not None:
+                        waiting[question.identifier] = question
                     self._consider(question, message, now)
         except BlockingIOError:
             pass
         except OSError:
             self._port_failed(port, now)
-
-    def _take(self, question: Question, port: Port, message: bytes, now: float) -> None:
-        """What :meth:`_finish` does with the answer that nearly all questions get."""
-        del port.waiting[question.identifier]
-        if not port.left and not port.waiting:
+        self._window.answered(answered)
+        if not waiting:
             self._ports.emptied(port)
-        question.port = None
-        question.over = True
-        self._in_flight.discard(question)
-        if question.fresh:
-            self._fresh -= 1
-        self._window.answered()
-        question.done(question, message, now - question.started)
-        if self._queue:
-            if self._fresh < self._window.size:
-                self._pump()
-        elif not self._in_flight:
-            self._rest()
+        self._carry_on()
 
     def _consider(self, question: Question | None, message: bytes, now: float) -> None:
         """What to make of a datagram that is not simply the answer."""
@@ -352,7 +376,7 @@ class Engine:
     def _answered(self, question: Question, message: bytes, now: float) -> None:
         if question.edns and wording.is_ignorant_of_edns(message):
             question.edns = False
-            self._send(question, now)
+            self._send([question], now)
         elif wording.is_failure(message) and question.place + 1 < len(self._servers):
             question.failure = message
             self._ask_next_server(question, now)
@@ -377,7 +401,9 @@ class Engine:
     def _ask_next_server(self, question: Question, now: float) -> None:
         question.place += 1
         question.edns = True
-        self._begin(question, now)
+        question.other_case = False
+        question.deadline = now + question.timeout
+        self._send([question], now)
 
     def _tick_later(self, now: float) -> None:
         if self._loop is not None:
@@ -393,19 +419,20 @@ class Engine:
             if question.port is not None:
                 if late > _STALL:
                     question.deadline += late
-                    question.resend_at += late
+                    question.sent += late
                 self._look_at(question, question.port, now)
         self._pump()
         if self._in_flight and self._ticking is None:
             self._tick_later(now)
 
     def _look_at(self, question: Question, port: Port, now: float) -> None:
+        waited = now - question.sent
         if now >= question.deadline:
             self._failed(question, Outcome.TIMEOUT, now)
-        elif now >= question.resend_at:
+        elif waited >= self.limits.resend * 2 ** (question.sendings - 1):
             self._send_again(question, port, now)
-        elif question.fresh and now - question.sent >= _FRESH:
-            question.fresh = False
+        elif not question.stale and waited >= _FRESH:
+            question.stale = True
             self._fresh -= 1
 
     def _send_again(self, question: Question, port: Port, now: float) -> None:
@@ -415,7 +442,7 @@ class Engine:
             self._ask_over_tcp(question)
         elif question.sendings < _MOST_SENDINGS:
             self._window.lost()
-            self._transmit(question, port, now)
+            self._transmit([question], port, now)
 
     # TCP
 
@@ -427,16 +454,18 @@ class Engine:
 
     async def _exchange(self, question: Question) -> None:
         server = self._servers[question.place]
+        asked = question.asked
+        query = wording.query(question.identifier, asked, question.edns)
         try:
             message = await asyncio.wait_for(
-                tcp.exchange(server, question.wire), question.deadline - self._clock()
+                tcp.exchange(server, query), question.deadline - self._clock()
             )
         except (TimeoutError, asyncio.TimeoutError):
             self._failed(question, Outcome.TIMEOUT, self._clock())
         except OSError:
             self._failed(question, Outcome.NETWORK, self._clock())
         else:
-            if question.other_case and message[12 : question.end] != question.asked:
+            if question.other_case and not message.startswith(asked, 12):
                 self._mixes_case = False
             self._answered(question, message, self._clock())
 

@@ -19,9 +19,10 @@ class Port:
 
     :ivar waiting: the questions that left from here, by their ID.
     :ivar left: how many more may leave from here.
+    :ivar send: sends a datagram, and :ivar:`receive` takes one that has come; neither waits.
     """
 
-    __slots__ = ("closed", "left", "server", "socket", "waiting")
+    __slots__ = ("_socket", "closed", "fileno", "left", "receive", "send", "server", "waiting")
 
     def __init__(self, server: tuple[str, int]) -> None:
         """:raises OSError: when the server cannot be reached at all."""
@@ -30,20 +31,23 @@ class Port:
         self.waiting: dict[bytes, Question] = {}
         self.left = _SERVES
         self.closed = False
-        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            self.socket.setblocking(False)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             # Connecting binds it to a port that the kernel chooses at random.
-            self.socket.connect(server)
+            self._socket.connect(server)
+            self.send: Callable[[bytes], int] = self._socket.send
+            self.receive: Callable[[int], bytes] = self._socket.recv
+            self.fileno: Callable[[], int] = self._socket.fileno
         except BaseException:
-            self.socket.close()
+            self._socket.close()
             raise
 
     def close(self) -> None:
         """Give the socket back; whatever waits here waits in vain."""
         self.closed = True
-        self.socket.close()
+        self._socket.close()
 
 
 class Ports:
@@ -60,8 +64,8 @@ class Ports:
         self._open: dict[tuple[int, int], Port] = {}
         self._retired: set[Port] = set()
 
-    def take(self, place: int, server: tuple[str, int], chance: int) -> Port:
-        """A port for one question.
+    def take(self, place: int, server: tuple[str, int], chance: int, count: int) -> Port:
+        """A port for *count* questions.
 
         :param place: the server's place in the list of servers.
         :param chance: any number, such as a random octet.
@@ -72,8 +76,8 @@ class Ports:
         if port is None:
             port = self._open[slot] = Port(server)
             self._opened(port)
-        port.left -= 1
-        if not port.left:
+        port.left -= count
+        if port.left <= 0:
             del self._open[slot]
             self._retired.add(port)
         return port

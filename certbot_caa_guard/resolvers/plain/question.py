@@ -8,7 +8,7 @@ upper and lower case (draft-vixie-dnsext-dns0x20).
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from functools import lru_cache
 
 from certbot_caa_guard.resolvers import labels
 
@@ -22,6 +22,9 @@ _EDNS = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01"
 _OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
 _CLASS_IN = b"\x00\x01"
 
+# Type and class as they end an entry of the question section.
+KINDS = {kind: kind.to_bytes(2, "big") + _CLASS_IN for kind in (TYPE_NS, TYPE_CAA)}
+
 _RESPONSE = 0x80
 _TRUNCATED = 0x02
 _FORMERR, _SERVFAIL, _NOTIMP, _REFUSED = 1, 2, 4, 5
@@ -29,7 +32,7 @@ _FORMERR, _SERVFAIL, _NOTIMP, _REFUSED = 1, 2, 4, 5
 _WITHOUT_QUESTION = frozenset({_FORMERR, _SERVFAIL, _NOTIMP, _REFUSED})
 
 _CASE = bytes(0x20 if chr(octet).isalpha() and octet < 0x80 else 0 for octet in range(256))
-_LENGTHS = [bytes([length]) for length in range(labels.LONGEST_LABEL + 1)]
+_LENGTHS = {length: bytes([length]) for length in range(1, labels.LONGEST_LABEL + 1)}
 
 
 class Match(enum.Enum):
@@ -40,50 +43,39 @@ class Match(enum.Enum):
     NONE = "not an answer to it"
 
 
-class Noise:
-    """Octets that nobody can foresee, drawn many at a time because a draw is dear."""
-
-    _AT_ONCE = 8192
-
-    def __init__(self, urandom: Callable[[int], bytes]) -> None:
-        self._urandom = urandom
-        self._octets = b""
-        self._position = 0
-
-    def take(self, size: int) -> bytes:
-        """The next *size* octets, at most 512."""
-        start = self._position
-        end = start + size
-        if end > len(self._octets):
-            self._octets = self._urandom(self._AT_ONCE)
-            start, end = 0, size
-        self._position = end
-        return self._octets[start:end]
-
-
 def encode(name: str) -> bytes:
-    """A domain name in lower case without a final dot as labels; ``.`` is the root.
+    """A domain name on the wire, without compression.
 
+    :param name: without a final dot; ``.`` is the root.
     :raises labels.LabelError: when no message can hold it.
     """
     if name == ".":
         return b"\0"
-    try:
-        parts = name.encode("ascii").split(b".")
-        encoded = b"".join([_LENGTHS[len(part)] + part for part in parts]) + b"\0"
-    except (IndexError, UnicodeEncodeError) as error:
-        raise labels.LabelError("a label that no message can hold") from error
-    if len(encoded) > labels.LONGEST_NAME or b"" in parts:
+    if len(name) > labels.LONGEST_NAME - 2:
         raise labels.LabelError("a name that no message can hold")
-    return encoded
+    return _encode(name)
+
+
+def _encode(name: str) -> bytes:
+    label, dot, parent = name.partition(".")
+    try:
+        length = _LENGTHS[len(label)]
+        return length + label.encode("ascii") + (_encode_parent(parent) if dot else b"\0")
+    except (KeyError, UnicodeEncodeError) as error:
+        raise labels.LabelError("a label that no message can hold") from error
+
+
+# Thousands of names share a few parents.
+_encode_parent = lru_cache(maxsize=10_000)(_encode)
 
 
 def mix_case(name: bytes, noise: bytes) -> bytes:
     """The same name, each of its letters turned to upper case by chance.
 
-    A length octet is below 64, so it is never taken for a letter.
+    A length octet is below 64, so it is never taken for a letter; nor are the types and the class
+    that we ask for.
 
-    :param name: encoded, in lower case.
+    :param name: encoded, in lower case; or several entries of question sections.
     :param noise: as many octets as *name* has.
     """
     turned = int.from_bytes(name.translate(_CASE), "big") & int.from_bytes(noise, "big")
@@ -92,10 +84,10 @@ def mix_case(name: bytes, noise: bytes) -> bytes:
 
 def ask_for(name: bytes, kind: int) -> bytes:
     """The entry of the question section for an encoded name."""
-    return name + kind.to_bytes(2, "big") + _CLASS_IN
+    return name + KINDS[kind]
 
 
-def query(identifier: bytes, asked: bytes, *, edns: bool = True) -> bytes:
+def query(identifier: bytes, asked: bytes, edns: bool = True) -> bytes:
     """The whole message with the entry *asked* of the question section."""
     if edns:
         return identifier + _EDNS + asked + _OPT

@@ -65,9 +65,9 @@ class Window:
         self._answered = 0
         self._lost = 0
 
-    def answered(self) -> None:
-        """A question was answered."""
-        self._answered += 1
+    def answered(self, count: int = 1) -> None:
+        """So many questions were answered."""
+        self._answered += count
         if self._answered + self._lost >= self.size:
             self._turn()
 
@@ -97,6 +97,12 @@ class Rate:
             return 0.0
         return max(0.0, self._sent[0] + 1.0 - now)
 
-    def sent(self, now: float) -> None:
-        """One was sent."""
-        self._sent.append(now)
+    def room(self, now: float) -> int:
+        """How many may be sent now."""
+        while self._sent and self._sent[0] + 1.0 <= now:
+            self._sent.popleft()
+        return (self._sent.maxlen or 0) - len(self._sent)
+
+    def sent(self, now: float, count: int = 1) -> None:
+        """So many were sent."""
+        self._sent.extend([now] * count)

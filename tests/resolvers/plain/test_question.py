@@ -11,7 +11,6 @@ from certbot_caa_guard.resolvers.labels import LabelError
 from certbot_caa_guard.resolvers.plain import question
 from certbot_caa_guard.resolvers.plain.question import (
     Match,
-    Noise,
     ask_for,
     encode,
     match,
@@ -58,14 +57,6 @@ def test_each_letter_is_turned_by_its_own_chance() -> None:
     noises = [bytes([0, *bits, 0]) for bits in itertools.product((0, 32), repeat=2)]
     mixed = {mix_case(encode("ab"), noise) for noise in noises}
     assert mixed == {b"\x02ab\0", b"\x02Ab\0", b"\x02aB\0", b"\x02AB\0"}
-
-
-def test_noise_is_drawn_again_before_it_is_used_twice() -> None:
-    drawn = itertools.count()
-    noise = Noise(lambda size: bytes([next(drawn)]) * size)
-    taken = [noise.take(500) for _ in range(20)]
-    assert [one[0] for one in taken] == [0] * 16 + [1] * 4
-    assert all(len(set(one)) == 1 and len(one) == 500 for one in taken)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,14 @@ def test_a_few_that_are_lost_by_chance_do_not_shrink_it() -> None:
     assert window.size == 108
 
 
+def test_answers_may_be_counted_together() -> None:
+    window = Window(start=100, most=200)
+    window.answered(60)
+    assert window.size == 100
+    window.answered(60)
+    assert window.size == 108
+
+
 def test_it_never_closes() -> None:
     window = Window(start=100, most=200)
     for _ in range(20):
@@ -70,6 +78,13 @@ def test_the_rate_lets_so_many_go_at_once() -> None:
         assert rate.wait(10.0) == 0
         rate.sent(10.0)
     assert rate.wait(10.0) == 1.0
+
+
+def test_the_rate_knows_how_many_may_go_now() -> None:
+    rate = Rate(5)
+    rate.sent(10.0, 2)
+    rate.sent(10.5, 2)
+    assert [rate.room(now) for now in (10.5, 10.9, 11.0, 11.5)] == [1, 1, 3, 5]
 
 
 def test_in_no_second_there_are_more() -> None:
