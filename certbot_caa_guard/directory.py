@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +29,8 @@ def clock_skew(date: str | None, now: float) -> float | None:
     :param now: by our clock, in seconds since the epoch.
     :returns: None where that cannot be known.
     """
+    import email.utils  # here, as it takes a while and only some need it
+
     try:
         return now - email.utils.parsedate_to_datetime(date or "").timestamp()
     except (ValueError, TypeError):
