@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from certbot_caa_guard import prediction, verdict
 from certbot_caa_guard.caa import ACME_METHODS, BOULDER, STRICT, Requester
@@ -30,8 +30,7 @@ from certbot_caa_guard.verdict import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """One name to check.
 
     :ivar text: the identifier: a domain name, ``*.`` before it for a wildcard, or an IP address.
@@ -217,8 +216,7 @@ class CheckStream(Iterator[Checked]):
             line = self._permitted_lines.line(
                 case.index,
                 case.identifier,
-                case.owners,
-                case.lookups[place],
+                case.rungs[place],
                 self._requester_for,
                 case.query,
             )

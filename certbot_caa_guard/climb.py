@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from certbot_caa_guard.caa import Record
 
@@ -43,8 +44,7 @@ class ExtendedError:
         return self.code in {1, 2, 5, 6, 7, 8, 9, 10, 11, 12}
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """One CAA question for one owner name through one perspective, and what came back.
 
     :ivar owner: the name asked about: lower case, no final dot.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 # What nearly all identifiers look like.
-_PLAIN = re.compile(r"(\*\.)?([a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*)")
+_PLAIN = re.compile(r"(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LONGEST_NAME = 253  # octets in presentation form without the final dot (RFC 1035 section 2.3.4)
 
 
@@ -16,8 +16,7 @@ class IdentifierError(ValueError):
     """A text that cannot be ordered as a DNS identifier; the message says what to change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(NamedTuple):
     """A DNS identifier as it is ordered (RFC 8555 section 7.1.3).
 
     :ivar domain: the domain name: A-labels in lower case, no final dot, no ``*.``.
@@ -49,10 +48,8 @@ def parse(text: str) -> Identifier:
 
     :raises IdentifierError: when no CA could take it as a DNS identifier.
     """
-    if len(text) <= _LONGEST_NAME:
-        plain = _PLAIN.fullmatch(text)
-        if plain is not None:
-            return Identifier(plain[2], plain[1] is not None)
+    if len(text) <= _LONGEST_NAME and _PLAIN.fullmatch(text):
+        return Identifier(text[2:], True) if text[0] == "*" else Identifier(text)
     shown = repr(text) if len(text) <= _LONGEST_NAME else f"{text[:40]!r}…"
     name = text.strip()
     # Before the case is folded: that makes ASCII of some that is not, such as the Kelvin sign.

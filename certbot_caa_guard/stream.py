@@ -15,10 +15,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from certbot_caa_guard import verdict
 from certbot_caa_guard.caa import Requester
-from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import Identifier
-from certbot_caa_guard.sharing import Sharing, asking
+from certbot_caa_guard.sharing import Rung, Sharing, asking
 from certbot_caa_guard.verdict import Determination, Perspective
 
 _PROBE_TIMEOUT = 5.0
@@ -41,6 +40,7 @@ class Case(Generic[Q]):
     """One identifier on its way to a verdict.
 
     :ivar identifier: None for an IP address: there is nothing to ask.
+    :ivar rungs: where the climb begins, by perspective, in the present round.
     :ivar usable: the places and perspectives that have a say.
     :ivar made: what was determined; nothing yet where nothing failed in the first round.
     """
@@ -48,12 +48,11 @@ class Case(Generic[Q]):
     __slots__ = (
         "identifier",
         "index",
-        "lookups",
         "made",
         "missing",
-        "owners",
         "query",
         "round",
+        "rungs",
         "usable",
     )
 
@@ -61,10 +60,9 @@ class Case(Generic[Q]):
         self.index = index
         self.query = query
         self.identifier = identifier
-        self.owners = identifier.owners if identifier is not None else ()
         self.round = 1
         self.missing = 0
-        self.lookups: list[dict[str, Lookup]] = []
+        self.rungs: dict[int, Rung[Case[Q]]] = {}
         self.usable: Sequence[tuple[int, Perspective]] = ()
         self.made: tuple[Determination, ...] = ()
 
@@ -102,8 +100,8 @@ class Outlet(Protocol[Q]):
     def take(self) -> list[Case[Q]]:
         """Those that may leave."""
 
-    def has_room_for(self, index: int) -> bool:
-        """Whether to begin with one at that place of the input."""
+    def room(self, index: int) -> int:
+        """How many to begin with from that place of the input on."""
 
 
 class AsKnown(Generic[Q]):
@@ -121,9 +119,9 @@ class AsKnown(Generic[Q]):
         settled, self._settled = self._settled, []
         return settled
 
-    def has_room_for(self, _index: int) -> bool:
-        """Whether to begin with one at that place of the input: any."""
-        return True
+    def room(self, _index: int) -> int:
+        """How many to begin with from that place of the input on: as many as may be under way."""
+        return _MOST_UNDER_WAY
 
 
 class InOrder(Generic[Q]):
@@ -146,9 +144,9 @@ class InOrder(Generic[Q]):
             self._next += 1
         return leaving
 
-    def has_room_for(self, index: int) -> bool:
-        """Whether to begin with one at that place of the input."""
-        return index - self._next < self._most
+    def room(self, index: int) -> int:
+        """How many to begin with from that place of the input on."""
+        return self._next + self._most - index
 
 
 class Stream(Generic[Q]):
@@ -183,7 +181,8 @@ class Stream(Generic[Q]):
         self._aside: deque[tuple[float, Case[Q]]] = deque()
         self._unprobed: list[Case[Q]] = []
         self._probing: asyncio.Task[None] | None = None
-        self._wake: asyncio.Future[None] | None = None
+        self._polling: asyncio.TimerHandle | None = None
+        self._stopping = False
 
     @property
     def usable(self) -> tuple[Perspective, ...]:
@@ -199,9 +198,11 @@ class Stream(Generic[Q]):
         """
         self._source = iter(queries)
         try:
-            self._loop.run_until_complete(self._start())
+            self._loop.call_soon(self._probe_again)
             while not self._is_at_end():
-                self._loop.run_until_complete(self._advance())
+                self._stopping = False
+                self._loop.call_soon(self._advance)
+                self._loop.run_forever()
                 if self._failure is not None:
                     raise self._failure
                 leaving = self._outlet.take()
@@ -216,9 +217,6 @@ class Stream(Generic[Q]):
             self._end()
 
     # Time and input
-
-    async def _start(self) -> None:
-        self._probe_again()
 
     def _end(self) -> None:
         if self._loop.is_closed():
@@ -244,48 +242,52 @@ class Stream(Generic[Q]):
             self._settings.sleep(wait)
         self._waited_until = due
 
-    async def _advance(self) -> None:
-        """Begin with what there is room for, and return when something is settled."""
+    def _advance(self) -> None:
+        """Begin with what there is room for; the loop goes on until something is settled."""
         now = max(self._settings.clock(), self._waited_until)
         if self._aside and self._aside[0][0] <= now:
             self._release(now)
         self._feed()
+        if self._polling is not None:
+            self._polling.cancel()
+            self._polling = None
         if not self._under_way and self._probing is None and not self._starved:
-            return
-        self._wake = self._loop.create_future()
-        poll = self._loop.call_later(_POLL, self._awake) if self._starved or self._aside else None
-        await self._wake
-        self._wake = None
-        if poll is not None:
-            poll.cancel()
+            self._stop()
+        elif self._starved or self._aside:
+            self._polling = self._loop.call_later(_POLL, self._stop)
 
-    def _awake(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+    def _stop(self) -> None:
+        """Let the loop stop, after what is to be done at once."""
+        if not self._stopping:
+            self._stopping = True
+            self._loop.call_soon(self._loop.stop)
 
     def _feed(self) -> None:
         """Read as many as there is room for."""
         self._starved = False
-        while (
-            not self._exhausted
-            and self._under_way < _MOST_UNDER_WAY
-            and len(self._aside) < _MOST_ASIDE
-            and self._outlet.has_room_for(self._begun)
-        ):
-            try:
-                query = next(self._source)
-                identifier = None if query is None else self._settings.identify(query)
-            except StopIteration:
-                self._exhausted = True
-                return
-            except Exception as error:  # noqa: BLE001 - raised when what was read before is settled
-                self._error = error
-                self._exhausted = True
-                return
-            if query is None:
-                self._starved = True
-                return
-            self._begin(query, identifier)
+        identify = self._settings.identify
+        while not self._exhausted and not self._starved and (room := self._room()) > 0:
+            for _ in range(room):
+                try:
+                    query = next(self._source)
+                    identifier = None if query is None else identify(query)
+                except StopIteration:
+                    self._exhausted = True
+                    return
+                except Exception as error:  # noqa: BLE001 - raised when all before it is settled
+                    self._error = error
+                    self._exhausted = True
+                    return
+                if query is None:
+                    self._starved = True
+                    return
+                self._begin(query, identifier)
+
+    def _room(self) -> int:
+        """How many may be read now."""
+        if len(self._aside) >= _MOST_ASIDE:
+            return 0
+        return min(_MOST_UNDER_WAY - self._under_way, self._outlet.room(self._begun))
 
     def _show(self, more: int) -> None:
         self._done += more
@@ -296,7 +298,7 @@ class Stream(Generic[Q]):
 
     def _went_wrong(self, _loop: object, context: dict[str, Any]) -> None:
         self._failure = context.get("exception") or RuntimeError(context["message"])
-        self._awake()
+        self._stop()
 
     # Cases
 
@@ -304,24 +306,19 @@ class Stream(Generic[Q]):
         case = Case(self._begun, query, identifier)
         self._begun += 1
         self._under_way += 1
-        case.lookups = [{} for _ in self._resolvers]
         self._climb(case)
 
     def _climb(self, case: Case[Q]) -> None:
-        """Ask for all owners at once, as a CA does, but not above records that are known."""
-        case.missing = 1  # so that answers at once do not settle it yet
+        """Ask for all owners at once, as a CA does."""
+        if case.identifier is None:
+            self._settle(case)
+            return
+        domain = case.identifier.domain
         for place, _ in self._usable:
-            lookups = case.lookups[place]
-            sharing = self._sharing(place, case.round)
-            for owner in case.owners:
+            rung = self._sharing(place, case.round).want(domain, case)
+            case.rungs[place] = rung
+            if not rung.settled:
                 case.missing += 1
-                lookup = sharing.want(owner, case)
-                if lookup is not None:
-                    case.missing -= 1
-                    lookups[owner] = lookup
-                    if lookup.outcome is Outcome.RECORDS:
-                        break
-        case.missing -= 1
         if not case.missing:
             self._climbed(case)
 
@@ -335,13 +332,12 @@ class Stream(Generic[Q]):
                     _FIRST_TIMEOUT if first else _PATIENT_TIMEOUT,
                     self._settings.remembered if first else _MOST_IN_LATER_ROUNDS,
                     self._arrived,
-                    place,
                 )
             )
         return sharings[round_ - 1]
 
-    def _arrived(self, case: Case[Q], place: int, lookup: Lookup) -> None:
-        case.lookups[place][lookup.owner] = lookup
+    def _arrived(self, case: Case[Q]) -> None:
+        """One perspective knows all that is to be known in this round."""
         case.missing -= 1
         if not case.missing:
             self._climbed(case)
@@ -359,15 +355,15 @@ class Stream(Generic[Q]):
         if case.round < self._settings.rounds and _failed(case):
             self._under_way -= 1
             self._aside.append((self._settings.clock() + self._settings.interval, case))
-            self._awake()
+            self._stop()
         else:
             self._settle(case)
 
     def _settle(self, case: Case[Q]) -> None:
         self._under_way -= 1
         self._outlet.put(case)
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        if not self._stopping:
+            self._stop()
 
     def _determine(self, case: Case[Q]) -> tuple[Determination, ...]:
         """What the perspectives that have a say determine in this round."""
@@ -379,7 +375,7 @@ class Stream(Generic[Q]):
         return tuple(
             verdict.determine(
                 identifier,
-                case.lookups[place],
+                case.rungs[place].lookups(),
                 perspective=perspective,
                 requester=requester,
                 round=case.round,
@@ -398,7 +394,7 @@ class Stream(Generic[Q]):
         while self._aside and self._aside[0][0] <= now:
             _, case = self._aside.popleft()
             case.round += 1
-            case.lookups = [{} for _ in self._resolvers]
+            case.rungs = {}
             self._under_way += 1
             self._climb(case)
 
@@ -425,21 +421,14 @@ class Stream(Generic[Q]):
         unprobed, self._unprobed = self._unprobed, []
         for case in unprobed:
             self._climbed(case)
-        self._awake()
+        self._stop()
 
 
 def _is_easy(case: Case[Any]) -> bool:
-    """Whether no lookup that counts failed: :func:`verdict.determine` would see no failure."""
-    for place, _ in case.usable:
-        lookups = case.lookups[place]
-        for owner in case.owners:
-            outcome = lookups[owner].outcome
-            if outcome is Outcome.RECORDS:
-                break
-            if outcome is not Outcome.NOTHING and (
-                outcome is not Outcome.NXDOMAIN or "." not in owner
-            ):
-                return False
+    """Whether :func:`verdict.determine` would see no failure."""
+    for place, _ in case.usable:  # noqa: SIM110 - a generator takes longer, for every name
+        if not case.rungs[place].easy:
+            return False
     return True
 
 

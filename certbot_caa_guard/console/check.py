@@ -96,9 +96,12 @@ def _stream(asked: Queries, options: argparse.Namespace, who: authority.Authorit
         try:
             lines = explaining.explained_lines(stream.lines(), why, ordered=options.ordered)
             for batch in lines:
-                sys.stdout.write("".join([f"{line}\n" for _, line in batch]))
-                sys.stdout.flush()
-                verdicts.update([verdict for verdict, _ in batch])
+                if batch:
+                    told, texts = zip(*batch, strict=True)
+                    sys.stdout.write("\n".join(texts) + "\n")
+                    sys.stdout.flush()
+                    if told.count(Verdict.PERMITTED) < len(told):
+                        verdicts.update(told)
         except IdentifierError as error:
             raise UsageError(f"{asked.where}: {error}") from error
         usable = stream.usable

@@ -114,7 +114,7 @@ def _read(question: Question, answer: bytes | Outcome, seconds: float) -> None:
     if not isinstance(answer, bytes):
         known(Lookup(owner, answer, seconds=seconds))
         return
-    lookup = wire.read(owner, answer, seconds)
+    lookup = wire.read_matched(owner, answer, 12 + len(question.asked), seconds)
     known(lookup if lookup.extended_error is None else _without_mixed_case(lookup))
 
 
@@ -131,7 +131,8 @@ def _without_mixed_case(lookup: Lookup) -> Lookup:
         folded = name[0].lower()
         return folded if is_at_or_below(lookup.owner, folded.rstrip(".")) else name[0]
 
-    return replace(lookup, extended_error=replace(extended, text=_DOTTED.sub(fold, extended.text)))
+    text = _DOTTED.sub(fold, extended.text)
+    return lookup._replace(extended_error=replace(extended, text=text))
 
 
 def system(spec: Spec) -> StubResolver:

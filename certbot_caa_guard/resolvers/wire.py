@@ -10,8 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import dns.rcode
+from functools import lru_cache
 
 from certbot_caa_guard import caa
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
@@ -25,13 +24,15 @@ _FLAG_QR = 0x8000
 _FLAG_TC = 0x0200
 _MOST_RECORDS = 4_000  # more than fit into 64 KiB
 
+# RCODEs: RFC 1035 section 4.1.1, and RFC 2136 section 2.2 for the last.
+_NOERROR = 0
 _OUTCOMES: dict[int, Outcome] = {
-    dns.rcode.NXDOMAIN: Outcome.NXDOMAIN,
-    dns.rcode.SERVFAIL: Outcome.SERVFAIL,
-    dns.rcode.REFUSED: Outcome.REFUSED,
-    dns.rcode.FORMERR: Outcome.FORMERR,
-    dns.rcode.NOTIMP: Outcome.NOTIMP,
-    dns.rcode.NOTAUTH: Outcome.NOTAUTH,
+    1: Outcome.FORMERR,
+    2: Outcome.SERVFAIL,
+    3: Outcome.NXDOMAIN,
+    4: Outcome.NOTIMP,
+    5: Outcome.REFUSED,
+    9: Outcome.NOTAUTH,
 }
 
 
@@ -50,10 +51,6 @@ _NEGATIVE: dict[bytes, Outcome] = {
 _SOA = b"\x00\x06"
 _OPT = b"\x00\x00\x29"  # with its owner, the root
 _POINTER = 0xC0  # to one of the first 256 octets
-_MOST_ZONES = 10_000
-
-# Zones by their wire form: thousands of names share a few, and their texts.
-_zones: dict[bytes, str] = {}
 
 
 class WireError(ValueError):
@@ -91,62 +88,51 @@ def response_code(message: bytes) -> int:
 
 def has_answer(message: bytes) -> bool:
     """Tell whether *message* is a success with records in its answer section."""
-    return response_code(message) == dns.rcode.NOERROR and message[6:8] != b"\0\0"
+    return response_code(message) == _NOERROR and message[6:8] != b"\0\0"
 
 
 def read(owner: str, message: bytes, seconds: float) -> Lookup:
     """Read an answer as the outcome of the lookup for *owner*."""
     try:
-        return _read_negative(owner, message, seconds) or _read(owner, message, seconds)
+        return _read(owner, message, seconds)
     except (WireError, labels.LabelError, caa.MalformedRdataError, struct.error, IndexError):
         return Lookup(owner, Outcome.MALFORMED, seconds=seconds)
 
 
-def _read_negative(owner: str, message: bytes, seconds: float) -> Lookup | None:
-    """What :func:`_read` makes of the answer that nearly all names get, in a fraction of the time.
+def read_matched(owner: str, message: bytes, end: int, seconds: float) -> Lookup:
+    """The same for a message whose question is known to be that for *owner*, at *end*.
 
-    It has an SOA whose owner points into the question, an OPT without options, or both, and
-    nothing else; for any other answer, None.
+    It takes a fraction of the time for the answer that nearly all names get: an SOA whose owner
+    points into the question, an OPT without options, or both, and nothing else.
     """
     outcome = _NEGATIVE.get(message[2:12])
     if outcome is None:
-        return None
-    end = labels.end_of(message, 12)
-    position = end + 4
+        return read(owner, message, seconds)
     zone = None
-    if message[9]:
-        if message[position] != _POINTER or message[position + 2 : position + 4] != _SOA:
-            return None
-        zone = _zone_in_question(message, message[position + 1], end)
-        if zone is None:
-            return None
-        position += 12 + (message[position + 10] << 8 | message[position + 11])
-    if message[11]:
-        # No further bits of the RCODE, and no options.
-        if (
-            message[position : position + 3] != _OPT
-            or message[position + 5]
-            or message[position + 9 : position + 11] != b"\0\0"
-        ):
-            return None
-    elif position > len(message):
-        return None
+    position = end
+    try:
+        if message[9]:
+            # Where the text has a dot, the wire has the length of the label behind it.
+            start = message[end + 1] - 12
+            is_label = not start or (start > 0 and owner[start - 1] == ".")
+            if message[end] != _POINTER or message[end + 2 : end + 4] != _SOA or not is_label:
+                return read(owner, message, seconds)
+            zone = owner[start:]
+            position += 12 + (message[end + 10] << 8 | message[end + 11])
+    except IndexError:
+        return read(owner, message, seconds)
+    rest = message[position:]
+    is_whole = _is_without_options(rest) if message[11] else position == len(message)
+    if not is_whole:
+        return read(owner, message, seconds)
     return Lookup(owner, outcome, (), None, zone, seconds)
 
 
-def _zone_in_question(message: bytes, start: int, end: int) -> str | None:
-    """The name that begins at *start* and ends with the question's name at *end*."""
-    if start < 12 or message[end - 1] or message[end - 2] >= _POINTER:
-        return None
-    name = message[start:end].lower()
-    zone = _zones.get(name)
-    if zone is None:
-        if not name or labels.end_of(name, 0) != len(name):
-            return None
-        if len(_zones) >= _MOST_ZONES:
-            _zones.clear()
-        zone = _zones[name] = _text(labels.read(name, 0))
-    return zone
+@lru_cache(maxsize=64)
+def _is_without_options(record: bytes) -> bool:
+    """Whether *record* is an OPT without options or bits of the RCODE (RFC 6891 section 6.1)."""
+    plain = record[:3] == _OPT and record[5:6] == b"\0" and record[9:] == b"\0\0"
+    return plain and len(record) == 11
 
 
 def _read(owner: str, message: bytes, seconds: float) -> Lookup:
@@ -164,7 +150,7 @@ def _read(owner: str, message: bytes, seconds: float) -> Lookup:
             extended_error = _extended_error(record.rdata)
     if is_truncated(message):
         return Lookup(owner, Outcome.TRUNCATED, seconds=seconds)
-    if rcode == dns.rcode.NOERROR:
+    if rcode == _NOERROR:
         outcome = Outcome.RECORDS if records else Outcome.NOTHING
     else:
         outcome = _OUTCOMES.get(rcode, Outcome.OTHER_RCODE)

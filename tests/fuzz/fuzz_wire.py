@@ -14,11 +14,15 @@ _OWNER = "www.example.net"
 _QUERY = message.encode(
     message.Question(message.name_from_text(_OWNER), message.CAA), 0x1234, edns=True
 )
+_END = 12 + len(_OWNER) + 2 + 4  # of the question section
 _LONGEST_NAME = 253
 
 
 def TestOneInput(data: bytes) -> None:  # noqa: N802
     found = wire.read(_OWNER, data, 0.0)
+    entry = _QUERY[12:_END]
+    if data[12:_END].lower() == entry:
+        assert wire.read_matched(_OWNER, data, _END, 0.0) == found
     assert bool(found.records) == (found.outcome is Outcome.RECORDS)
     assert found.zone is None or len(found.zone) <= _LONGEST_NAME
     assert not wire.answers(_QUERY, data) or data[:2] == _QUERY[:2]

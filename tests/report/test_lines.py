@@ -50,6 +50,7 @@ LOOKUPS = st.one_of(
         st.sampled_from([
             Outcome.NOTHING, Outcome.NOTHING, Outcome.NXDOMAIN, Outcome.SERVFAIL, Outcome.TIMEOUT,
         ]),
+        records=st.just(()),
         extended_error=st.sampled_from([None, None, ExtendedError(3, 'st"ale'), ExtendedError(9)]),
         seconds=st.floats(0, 20),
     ),
@@ -131,7 +132,7 @@ def test_names_that_are_permitted_go_the_quick_way(monkeypatch: pytest.MonkeyPat
 def test_what_is_remembered_of_shared_owners_and_sets_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lines, "_MOST_SETS", 2)
+    monkeypatch.setattr(lines, "_MOST_REMEMBERED", 2)
     permits = [Record(0, b"issue", b"letsencrypt.org"), Record(0, b"iodef", b"")]
     names = [f"z{number}.net" for number in range(9)]
     resolver = FakeResolver(answers=dict(zip(names, map(tuple, [permits] * 5), strict=False)))

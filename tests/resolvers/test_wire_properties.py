@@ -9,19 +9,19 @@ from certbot_caa_guard.resolvers import wire
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 
+QUESTION = b"\x03WWW\x07exAmple\x03net\x00\x01\x01\x00\x01"
+END = 12 + len(QUESTION)
 ZONES = [
     b"\xc0\x0c", b"\xc0\x10", b"\xc0\x18", b"\xc0\x1c", b"\xc0\x13", b"\xc0\x05", b"\xc1\x10",
     b"\xc0\xff", b"\x00", b"\x03net\x00", b"",
 ]  # fmt: skip
 NEGATIVES = st.builds(
-    lambda flags, counts, name, zone, soa, length, extra, opt, cut: (
-        b"id" + flags + counts + name + b"\x01\x01\x00\x01" + zone + soa + length + extra + opt
+    lambda flags, counts, zone, soa, length, extra, opt, cut: (
+        b"id" + flags + counts + QUESTION + zone + soa + length + extra + opt
     )[: cut or None],
     st.sampled_from([b"\x81\x80", b"\x81\x83", b"\x85\xb0", b"\x81\x82", b"\x83\x80", b"\x01\x00"]),
     st.sampled_from([bytes([0, 1, 0, 0, 0, a, 0, b]) for a in (0, 1, 2) for b in (0, 1, 2)]
                     + [b"\0\0\0\0\0\1\0\1", b"\0\1\0\1\0\1\0\1"]),
-    st.sampled_from([b"\x03WWW\x07exAmple\x03net\x00", b"\x00", b"\x03www\xc0\x0c", b"\xc0\x00",
-                     b"\x40a\x00", b"\x01\xff\x07example\x03net\x00"]),
     st.sampled_from(ZONES),
     st.sampled_from([b"\x00\x06\x00\x01\0\0\0\x3c", b"\x00\x06\x00\x03\0\0\0\x3c",
                      b"\x00\x10\x00\x01\0\0\0\x3c", b""]),
@@ -40,9 +40,6 @@ NEGATIVES = st.builds(
 @hypothesis.settings(max_examples=500, deadline=None)
 @hypothesis.given(NEGATIVES)
 def test_the_quick_reading_of_negative_answers_is_the_long_one(message: bytes) -> None:
-    if len(message) < 12:
-        return
-    quick = wire.read("www.example.net", message, 0.5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wire, "_read_negative", lambda *_: None)
-        assert quick == wire.read("www.example.net", message, 0.5)
+    hypothesis.assume(len(message) >= END)  # or it would not be known to answer the question
+    quick = wire.read_matched("www.example.net", message, END, 0.5)
+    assert quick == wire.read("www.example.net", message, 0.5)
