@@ -10,28 +10,41 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from certbot_caa_guard.interfaces import IResolver
+from certbot_caa_guard.climb import Lookup
 from certbot_caa_guard.resolvers import loader, spec
 
 _PATIENCE = 10.0
-_AT_ONCE = 1000  # more are for the engine to put in line, which is part of what it does
+_AT_ONCE = 1000  # as a check has under way; more are for the engine to put in line
 
 
-async def ask(resolver: IResolver, owners: Sequence[str]) -> tuple[float, int]:
-    """Ask about all owners."""
+async def ask(resolver: Any, owners: Sequence[str]) -> tuple[float, int]:
+    """Ask about all owners, as ``check`` does."""
     waiting = iter(owners)
-    answered = 0
+    answered = left = 0
+    done = asyncio.get_running_loop().create_future()
 
-    async def work() -> None:
-        nonlocal answered
-        for owner in waiting:
-            lookup = await resolver.lookup(owner, _PATIENCE)
-            answered += not lookup.failed
+    def known(lookup: Lookup) -> None:
+        nonlocal answered, left
+        answered += not lookup.failed
+        left -= 1
+        if left <= _AT_ONCE // 2:
+            feed()
+        if not left and not done.done():
+            done.set_result(None)
+
+    def feed() -> None:
+        nonlocal left
+        for owner in islice(waiting, _AT_ONCE - left):
+            left += 1
+            resolver.ask(owner, _PATIENCE, known)
 
     start = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+    feed()
+    await done
     return time.perf_counter() - start, answered
 
 

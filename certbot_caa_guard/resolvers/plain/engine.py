@@ -302,13 +302,14 @@ class Engine:
             self._tick_later(now)
         if self._rate is not None:
             self._rate.sent(now, len(batch))
-        send, query = port.send, wording.query
+        send = port.send
+        before, after = wording.around(edns=batch[0].edns)
         try:
             for question in batch:
                 question.sendings += 1
                 question.sent = now
                 try:
-                    send(query(question.identifier, question.asked, question.edns))
+                    send(question.identifier + before + question.asked + after)
                 except BlockingIOError:
                     continue  # as good as lost
         except OSError:
@@ -328,6 +329,7 @@ class Engine:
         """Read all that has come to a port."""
         receive = port.receive
         waiting = port.waiting
+        in_flight = self._in_flight
         now = self._clock()
         answered = 0
         try:
@@ -342,8 +344,9 @@ class Engine:
                     # What _finish does, for the answer that nearly all questions get.
                     answered += 1
                     question.over = True
-                    self._in_flight.discard(question)
-                    self._fresh -= not question.stale
+                    in_flight.discard(question)
+                    if not question.stale:
+                        self._fresh -= 1
                     question.done(question, message, now - question.started)
                 else:
                     if question is not None:
@@ -455,7 +458,7 @@ class Engine:
     async def _exchange(self, question: Question) -> None:
         server = self._servers[question.place]
         asked = question.asked
-        query = wording.query(question.identifier, asked, question.edns)
+        query = wording.query(question.identifier, asked, edns=question.edns)
         try:
             message = await asyncio.wait_for(
                 tcp.exchange(server, query), question.deadline - self._clock()

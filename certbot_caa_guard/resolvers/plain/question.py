@@ -87,11 +87,15 @@ def ask_for(name: bytes, kind: int) -> bytes:
     return name + KINDS[kind]
 
 
-def query(identifier: bytes, asked: bytes, edns: bool = True) -> bytes:
+def around(*, edns: bool) -> tuple[bytes, bytes]:
+    """What stands before and behind the entry of the question section, but for the ID."""
+    return (_EDNS, _OPT) if edns else (_PLAIN, b"")
+
+
+def query(identifier: bytes, asked: bytes, *, edns: bool = True) -> bytes:
     """The whole message with the entry *asked* of the question section."""
-    if edns:
-        return identifier + _EDNS + asked + _OPT
-    return identifier + _PLAIN + asked
+    before, after = around(edns=edns)
+    return identifier + before + asked + after
 
 
 def match(message: bytes, asked: bytes) -> Match:
