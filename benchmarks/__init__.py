@@ -29,6 +29,7 @@ PARTS = {
     "c": "benchmarks.questions",
     "d": "benchmarks.memory",
     "e": "benchmarks.start",
+    "f": "benchmarks.soak",
     "r": "benchmarks.renewals",
     "s": "benchmarks.simulation",
 }
