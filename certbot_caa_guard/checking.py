@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from certbot_caa_guard import prediction, verdict
 from certbot_caa_guard.caa import ACME_METHODS, BOULDER, STRICT, Requester
@@ -30,7 +30,8 @@ from certbot_caa_guard.verdict import (
 )
 
 
-class Query(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Query:
     """One name to check.
 
     :ivar text: the identifier: a domain name, ``*.`` before it for a wildcard, or an IP address.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 # What nearly all identifiers look like.
@@ -16,7 +16,8 @@ class IdentifierError(ValueError):
     """A text that cannot be ordered as a DNS identifier; the message says what to change."""
 
 
-class Identifier(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Identifier:
     """A DNS identifier as it is ordered (RFC 8555 section 7.1.3).
 
     :ivar domain: the domain name: A-labels in lower case, no final dot, no ``*.``.

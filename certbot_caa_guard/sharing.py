@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
@@ -56,7 +57,7 @@ def _outcome(task: asyncio.Task[Lookup], owner: str) -> Lookup:
         )
         return Lookup(owner, Outcome.NETWORK)
     lookup = task.result()
-    return lookup if lookup.owner == owner else lookup._replace(owner=owner)
+    return lookup if lookup.owner == owner else replace(lookup, owner=owner)
 
 
 class Rung(Generic[_W]):

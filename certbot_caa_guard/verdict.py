@@ -186,7 +186,7 @@ def _as_read_by(rules: caa.Rules, lookups: Iterable[Lookup]) -> Iterable[Lookup]
     """For those who take a missing TLD for one without records, it is."""
     for lookup in lookups:
         if lookup.outcome is Outcome.NXDOMAIN and not rules.missing_tld_fails:
-            yield lookup._replace(outcome=Outcome.NOTHING)
+            yield replace(lookup, outcome=Outcome.NOTHING)
         else:
             yield lookup
 

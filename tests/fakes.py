@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zope.interface import implementer
 
@@ -80,7 +80,7 @@ class FakeResolver:
         if isinstance(answer, list):
             answer = answer[min(before, len(answer) - 1)]
         if isinstance(answer, Lookup):
-            return answer._replace(owner=owner)
+            return replace(answer, owner=owner)
         if isinstance(answer, Outcome):
             return Lookup(owner, answer)
         return Lookup(owner, Outcome.RECORDS, answer)

@@ -132,7 +132,7 @@ def _without_mixed_case(lookup: Lookup) -> Lookup:
         return folded if is_at_or_below(lookup.owner, folded.rstrip(".")) else name[0]
 
     text = _DOTTED.sub(fold, extended.text)
-    return lookup._replace(extended_error=replace(extended, text=text))
+    return replace(lookup, extended_error=replace(extended, text=text))
 
 
 def system(spec: Spec) -> StubResolver:
