@@ -263,25 +263,24 @@ class Stream(Generic[Q]):
             self._loop.call_soon(self._loop.stop)
 
     def _feed(self) -> None:
-        """Read as many as there is room for."""
+        """Read as many as there is room for, but no more at once, as they may be settled at once."""
         self._starved = False
         identify = self._settings.identify
-        while not self._exhausted and not self._starved and (room := self._room()) > 0:
-            for _ in range(room):
-                try:
-                    query = next(self._source)
-                    identifier = None if query is None else identify(query)
-                except StopIteration:
-                    self._exhausted = True
-                    return
-                except Exception as error:  # noqa: BLE001 - raised when all before it is settled
-                    self._error = error
-                    self._exhausted = True
-                    return
-                if query is None:
-                    self._starved = True
-                    return
-                self._begin(query, identifier)
+        for _ in range(0 if self._exhausted else self._room()):
+            try:
+                query = next(self._source)
+                identifier = None if query is None else identify(query)
+            except StopIteration:
+                self._exhausted = True
+                return
+            except Exception as error:  # noqa: BLE001 - raised when all before it is settled
+                self._error = error
+                self._exhausted = True
+                return
+            if query is None:
+                self._starved = True
+                return
+            self._begin(query, identifier)
 
     def _room(self) -> int:
         """How many may be read now."""

@@ -67,6 +67,16 @@ def test_a_name_given_twice_gets_two_results_and_no_further_question() -> None:
     assert sorted(resolver.owners_asked) == ["a.net", "b.net", "net"]
 
 
+@pytest.mark.parametrize("name", ["a.net", "192.0.2.1"])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_names_that_need_no_further_question_come_out_before_the_input_ends(
+    name: str, ordered: bool
+) -> None:
+    """However long it is: memory must not hold it all."""
+    with start(itertools.repeat(name), FakeResolver(), ordered=ordered) as stream:
+        assert len(list(itertools.islice(stream, 5000))) == 5000
+
+
 def test_above_a_relevant_set_that_is_known_nothing_is_asked() -> None:
     resolver = FakeResolver(answers={"shop.example": OTHER})
     names = itertools.chain(["shop.example"], [None] * 3, ["www.shop.example"])
