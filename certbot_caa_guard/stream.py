@@ -263,7 +263,7 @@ class Stream(Generic[Q]):
             self._loop.call_soon(self._loop.stop)
 
     def _feed(self) -> None:
-        """Read as many as there is room for, but no more at once, as they may be settled at once."""
+        """Read as many as there is room for; once, for they may be settled without a question."""
         self._starved = False
         identify = self._settings.identify
         for _ in range(0 if self._exhausted else self._room()):

@@ -216,7 +216,8 @@ class Engine:
         self._fresh += len(batch)
         self._in_flight.update(batch)
         for start in range(0, len(batch), _TOGETHER):
-            self._send(batch[start : start + _TOGETHER], now)
+            # Who is told of a failure may withdraw others.
+            self._send([one for one in batch[start : start + _TOGETHER] if not one.over], now)
 
     def _room(self, now: float) -> int:
         """How many questions may be begun with now; where the rate allows none, see to it later."""
@@ -262,6 +263,8 @@ class Engine:
 
         They are few, so that who knows the port of one does not know that of many.
         """
+        if not batch:
+            return
         entries = b"".join([question.entry for question in batch])
         size = len(entries)
         noise = self._urandom(size + 1 + 2 * len(batch))
@@ -395,6 +398,8 @@ class Engine:
 
     def _failed(self, question: Question, why: Outcome, now: float) -> None:
         """One server has not answered."""
+        if question.over:
+            return
         self._leave_port(question)
         if question.place + 1 < len(self._servers):
             self._ask_next_server(question, now)

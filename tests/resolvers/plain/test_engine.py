@@ -387,6 +387,36 @@ def test_a_withdrawn_question_is_not_asked_again() -> None:
     assert (before, len(server.asked)) == (after, 1)
 
 
+@pytest.mark.parametrize("ending", ["withdraw", "close"])
+def test_who_is_told_of_a_failure_may_end_the_others(ending: str) -> None:
+    """Each is told once, at most, though they were begun with together."""
+
+    async def scenario() -> tuple[list[int], int]:
+        engine = Engine([("255.255.255.255", 53)], QUICK)  # no way to it: all fail at once
+        told: list[int] = []
+        questions: list[Question] = []
+
+        def done(question: Question, _answer: bytes | Outcome, _seconds: float) -> None:
+            told.append(question.about)
+            if len(told) > 1:
+                return
+            if ending == "close":
+                engine.close()
+            else:
+                for other in questions:
+                    engine.withdraw(other)
+
+        questions += [
+            engine.ask(encode(f"n{n}.example"), TYPE_CAA, PATIENT, done, n) for n in range(40)
+        ]
+        await asyncio.sleep(0.01)
+        return told, engine._fresh
+
+    told, fresh = asyncio.run(scenario())
+    assert (len(told), len(set(told))) == ((40, 40) if ending == "close" else (1, 1))
+    assert fresh == 0
+
+
 def test_it_serves_one_event_loop_after_another() -> None:
     """Even when one was left in the middle of a question."""
     engines: list[Engine] = []
