@@ -100,10 +100,12 @@ def read(owner: str, message: bytes, seconds: float) -> Lookup:
 
 
 def read_matched(owner: str, message: bytes, end: int, seconds: float) -> Lookup:
-    """The same for a message whose question is known to be that for *owner*, at *end*.
+    """The same for a message whose question is known to be that for *owner*.
 
     It takes a fraction of the time for the answer that nearly all names get: an SOA whose owner
     points into the question, an OPT without options, or both, and nothing else.
+
+    :param end: where the question section ends.
     """
     outcome = _NEGATIVE.get(message[2:12])
     if outcome is None:
