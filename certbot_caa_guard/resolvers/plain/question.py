@@ -23,7 +23,7 @@ _OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
 _CLASS_IN = b"\x00\x01"
 
 # Type and class as they end an entry of the question section.
-KINDS = {kind: kind.to_bytes(2, "big") + _CLASS_IN for kind in (TYPE_NS, TYPE_CAA)}
+_KINDS = {kind: kind.to_bytes(2, "big") + _CLASS_IN for kind in (TYPE_NS, TYPE_CAA)}
 
 _RESPONSE = 0x80
 _TRUNCATED = 0x02
@@ -46,7 +46,7 @@ class Match(enum.Enum):
 def encode(name: str) -> bytes:
     """A domain name on the wire, without compression.
 
-    :param name: without a final dot; ``.`` is the root.
+    :param name: in lower case, without a final dot; ``.`` is the root.
     :raises labels.LabelError: when no message can hold it.
     """
     if name == ".":
@@ -84,7 +84,7 @@ def mix_case(name: bytes, noise: bytes) -> bytes:
 
 def ask_for(name: bytes, kind: int) -> bytes:
     """The entry of the question section for an encoded name."""
-    return name + KINDS[kind]
+    return name + _KINDS[kind]
 
 
 def around(*, edns: bool) -> tuple[bytes, bytes]:
