@@ -4,9 +4,10 @@ A million names, four in each zone, are checked as a stream (`certbot_caa_guard.
 through a resolver that drops 5 % of the questions, delays 5 % by up to 0.3 s, truncates 1 % of the
 answers and gives SERVFAIL to 1 %, by a seed. From its log follows the verdict that is right for
 each name: that of the first of two rounds in which a climb meets no failure, and `unknown` where it
-meets one in both. Memory counts as grown from when a fifth of the names is done. The resolver is
-written in Python, too, and sets the pace. `python -m benchmarks.soak --names N --seed TEXT` does it
-for other numbers and other chances.
+meets one in both. Memory counts as grown from when a fifth of the names is done; in it is what is
+remembered of owners in second rounds, which are few, until as many are there as are remembered. The
+resolver is written in Python, too, and sets the pace. `python -m benchmarks.soak --names N --seed
+TEXT` does it for other numbers and other chances.
 """
 
 from __future__ import annotations
