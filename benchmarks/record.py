@@ -81,11 +81,15 @@ def _read() -> dict[str, Any]:
 
 
 def _commit() -> str:
+    """The commit that is measured, and whether more than what is written here differs from it."""
+    commit = _git("describe", "--always")
+    if commit and _git("status", "--porcelain", "--", ".", f":!{_DOCS.name}"):
+        commit += "-dirty"
+    return commit or "an unknown commit"
+
+
+def _git(*arguments: str) -> str:
     done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=_DOCS.parent,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["git", *arguments], cwd=_DOCS.parent, capture_output=True, text=True, check=False
     )
-    return done.stdout.strip() or "an unknown commit"
+    return done.stdout.strip()
