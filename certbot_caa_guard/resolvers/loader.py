@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from certbot_caa_guard.interfaces import IResolver
-from certbot_caa_guard.resolvers.spec import entry_points, installed
+from certbot_caa_guard.resolvers.spec import GROUP, installed
 
 if TYPE_CHECKING:
     from certbot_caa_guard.resolvers.spec import Spec
-
-
-# The entry points of this package: to find them among all that is installed takes longer than
-# what most commands do.
-_OURS = {
-    "system": "certbot_caa_guard.resolvers.stub:system",
-    "udp": "certbot_caa_guard.resolvers.stub:udp",
-    "tcp": "certbot_caa_guard.resolvers.stub:tcp",
-    "tls": "certbot_caa_guard.resolvers.encrypted:tls",
-    "https": "certbot_caa_guard.resolvers.encrypted:https",
-    "unbound": "certbot_caa_guard.resolvers.unbound:unbound",
-    "iterative": "certbot_caa_guard.resolvers.iterative:iterative",
-}
 
 
 class ResolverError(ValueError):
@@ -52,12 +39,17 @@ def load_all(specs: Iterable[Spec], refuse: Callable[[str], None]) -> list[IReso
 
 
 def load(spec: Spec) -> IResolver:
-    """Load the resolver that *spec* asks for; only its own module is imported.
+    """Load the resolver that *spec* asks for; only its own entry point is imported.
 
     :raises ResolverError: when nothing of that scheme is installed, or it does not work.
     """
+    found = [point for point in metadata.entry_points(group=GROUP) if point.name == spec.scheme]
+    if not found:
+        known = ", ".join(sorted(installed()))
+        raise ResolverError(f"no resolver is installed for {spec}: there are {known}")
     try:
-        resolver = _factory(spec)(spec)
+        factory: Callable[[Spec], IResolver] = found[0].load()
+        resolver = factory(spec)
     except ResolverError:
         raise
     except Exception as error:
@@ -68,22 +60,6 @@ def load(spec: Spec) -> IResolver:
     except Invalid as error:
         raise ResolverError(f"the resolver for {spec} is not an IResolver: {error}") from error
     return resolver
-
-
-def _factory(spec: Spec) -> Callable[[Spec], IResolver]:
-    """What makes the resolver for *spec*: our own, or else that of another package."""
-    ours = _OURS.get(spec.scheme)
-    factory: Callable[[Spec], IResolver]
-    if ours is not None:
-        module, _, name = ours.partition(":")
-        factory = getattr(importlib.import_module(module), name)
-        return factory
-    point = next((one for one in entry_points() if one.name == spec.scheme), None)
-    if point is None:
-        known = ", ".join(sorted({*_OURS, *installed()}))
-        raise ResolverError(f"no resolver is installed for {spec}: there are {known}")
-    factory = point.load()
-    return factory
 
 
 def _expand(spec: Spec) -> list[Spec]:

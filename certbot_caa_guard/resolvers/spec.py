@@ -6,13 +6,9 @@ Only the standard library is used, since the plugin checks SPECs while it parses
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import metadata
 from urllib.parse import SplitResult, urlsplit
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 GROUP = "certbot_caa_guard.resolvers"
 
@@ -59,6 +55,7 @@ def parse(text: str) -> Spec:
     :raises SpecError: when it is none.
     """
     text = text.strip()
+    # A search of all that is installed takes a while, and a URL is looked at below.
     if text in _ALONE or ("://" not in text and text in installed()):
         return Spec(text, text)
     try:
@@ -95,14 +92,7 @@ def parse_list(text: str) -> list[Spec]:
 
 def installed() -> set[str]:
     """The schemes for which a resolver is installed, by this package or another."""
-    return {point.name for point in entry_points()}
-
-
-def entry_points() -> Iterable[EntryPoint]:
-    """The resolvers that this package and others bring."""
-    from importlib import metadata  # here, as it takes a while and our own are known without it
-
-    return metadata.entry_points(group=GROUP)
+    return {point.name for point in metadata.entry_points(group=GROUP)}
 
 
 def _address(text: str, parts: SplitResult) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import metadata
 
 import pytest
@@ -25,31 +24,20 @@ def make_nonsense(_spec: spec.Spec) -> object:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
-    """Pretend that another package brings these resolvers."""
+    """Pretend that these entry points are installed, and no others."""
     found = [
-        metadata.EntryPoint(name, f"{MODULE}:{what}", spec.GROUP) for name, what in points.items()
+        metadata.EntryPoint(name, f"{MODULE}:{what}", loader.GROUP) for name, what in points.items()
     ]
     monkeypatch.setattr(
-        metadata, "entry_points", lambda group: found if group == spec.GROUP else []
+        loader.metadata, "entry_points", lambda group: found if group == loader.GROUP else []
     )
-
-
-def bring(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
-    """Pretend that this package brings these resolvers, and no others."""
-    ours = {name: f"{MODULE}:{what}" for name, what in points.items()}
-    monkeypatch.setattr(loader, "_OURS", ours)
-
-
-def test_what_is_loaded_without_a_search_is_what_is_installed() -> None:
-    points = metadata.distribution("certbot-caa-guard").entry_points
-    assert {one.name: one.value for one in points if one.group == spec.GROUP} == loader._OURS
 
 
 @pytest.mark.parametrize(("is_there", "from_the_root"), [(True, "unbound"), (False, "iterative")])
 def test_auto_is_the_best_witness_there_is_and_the_system(
     monkeypatch: pytest.MonkeyPatch, is_there: bool, from_the_root: str
 ) -> None:
-    bring(monkeypatch, unbound="make_fake", iterative="make_fake", system="make_fake")
+    install(monkeypatch, unbound="make_fake", iterative="make_fake", system="make_fake")
     monkeypatch.setattr("certbot_caa_guard.resolvers.unbound.is_installed", lambda: is_there)
     loaded: list[str] = []
     monkeypatch.setattr(loader, "load", lambda one: loaded.append(one.text))
@@ -60,7 +48,7 @@ def test_auto_is_the_best_witness_there_is_and_the_system(
 def test_what_was_named_but_cannot_be_had_is_refused_and_the_rest_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bring(monkeypatch, udp="make_nonsense", tcp="make_fake")
+    install(monkeypatch, udp="make_nonsense", tcp="make_fake")
     reasons: list[str] = []
     specs = spec.parse_list("udp://127.0.0.1,tcp://127.0.0.1")
     assert len(loader.load_all(specs, reasons.append)) == 1
@@ -70,7 +58,7 @@ def test_what_was_named_but_cannot_be_had_is_refused_and_the_rest_loaded(
 def test_with_auto_the_system_may_have_no_resolver_without_a_word(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bring(monkeypatch, unbound="make_fake", iterative="make_fake", system="make_nonsense")
+    install(monkeypatch, unbound="make_fake", iterative="make_fake", system="make_nonsense")
     assert len(loader.load_all([spec.parse("auto")], pytest.fail)) == 1
 
 
@@ -89,42 +77,27 @@ def test_the_resolvers_of_this_package_load(text: str) -> None:
 
 
 def test_another_package_can_bring_a_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, doq="make_fake")
-    assert isinstance(loader.load(spec.parse("doq://192.0.2.1")), FakeResolver)
-
-
-def test_no_other_package_takes_the_place_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, udp="make_fake")
-    assert isinstance(loader.load(spec.parse("udp://127.0.0.1")), StubResolver)
+    assert isinstance(loader.load(spec.parse("udp://127.0.0.1")), FakeResolver)
 
 
 def test_a_scheme_that_nobody_brings_is_an_error_that_names_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bring(monkeypatch, tls="make_fake")
-    install(monkeypatch, doq="make_fake")
-    with pytest.raises(loader.ResolverError, match=r"for udp://127\.0\.0\.1: there are doq, tls"):
+    install(monkeypatch, tls="make_fake", https="make_fake")
+    with pytest.raises(loader.ResolverError, match=r"for udp://127\.0\.0\.1: there are https, tls"):
         loader.load(spec.parse("udp://127.0.0.1"))
 
 
-@pytest.mark.parametrize("whose", [bring, install])
-def test_what_is_no_resolver_is_an_error_that_says_so(
-    monkeypatch: pytest.MonkeyPatch, whose: Callable[..., None]
-) -> None:
-    whose(monkeypatch, doq="make_nonsense")
+def test_what_is_no_resolver_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, udp="make_nonsense")
     with pytest.raises(loader.ResolverError, match="is not an IResolver"):
-        loader.load(spec.Spec("doq://192.0.2.1", "doq"))
+        loader.load(spec.parse("udp://127.0.0.1"))
 
 
 def test_only_the_entry_point_of_the_scheme_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, dot="there_is_no_such_thing", doq="make_fake")
-    assert isinstance(loader.load(spec.parse("doq://192.0.2.1")), FakeResolver)
-
-
-def test_what_cannot_be_imported_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, doq="there_is_no_such_thing")
-    with pytest.raises(loader.ResolverError, match=r"cannot be loaded: .*there_is_no_such_thing"):
-        loader.load(spec.parse("doq://192.0.2.1"))
+    install(monkeypatch, tls="there_is_no_such_thing", udp="make_fake")
+    assert isinstance(loader.load(spec.parse("udp://127.0.0.1")), FakeResolver)
 
 
 def test_with_auto_a_file_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from importlib import metadata
 
 import pytest
 
+from certbot_caa_guard.resolvers import spec
 from certbot_caa_guard.resolvers.spec import GROUP, Spec, SpecError, parse, parse_list
 
 
@@ -73,7 +74,7 @@ def test_a_list_has_no_repetitions_and_no_empty_items() -> None:
 
 def test_another_package_may_bring_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     point = metadata.EntryPoint("doq", "nowhere:nothing", GROUP)
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] * (group == GROUP))
+    monkeypatch.setattr(spec.metadata, "entry_points", lambda group: [point] * (group == GROUP))
     assert parse("doq://192.0.2.1:853") == Spec("doq://192.0.2.1:853", "doq", "192.0.2.1", 853)
     assert parse("doq") == Spec("doq", "doq")
 
