@@ -65,7 +65,8 @@ class Rung(Generic[_W]):
 
     :ivar above: its parent; None at the TLD.
     :ivar lookup: None until it is known.
-    :ivar settled: whether the lookups of all that is above are known, too.
+    :ivar settled: whether all that counts is known: its lookup, and all above it up to the first
+        with records (RFC 8659 section 3), or to the TLD.
     :ivar relevant: once settled, the first rung from here on with records.
     :ivar easy: once settled, whether no lookup below those records failed, or none at all:
         :func:`certbot_caa_guard.climb.climb` would meet no failure.
@@ -111,9 +112,9 @@ class Rung(Generic[_W]):
         """Take what was found; where nothing is missing above, so it is for those below."""
         self.lookup = lookup
         above = self.above
-        if above is not None and not above.settled:
-            return
         outcome = lookup.outcome
+        if above is not None and not above.settled and outcome is not Outcome.RECORDS:
+            return
         if outcome is Outcome.RECORDS:
             self.relevant: Rung[_W] | None = self
             self.easy = True
@@ -130,7 +131,7 @@ class Rung(Generic[_W]):
             self._waiting = None
         if self._below is not None:
             for below in self._below:
-                if below.lookup is not None:
+                if below.lookup is not None and not below.settled:
                     below.settle(below.lookup, told)
             self._below = None
 

@@ -72,6 +72,24 @@ def test_who_waits_is_told_when_the_last_of_all_owners_is_known() -> None:
     assert (rung.settled, settled) == (True, ["a"])
 
 
+def test_nothing_above_records_is_waited_for() -> None:
+    ways = Asked()
+    made, settled = sharing(ways)
+    made.want("shop.net", "a")
+    made.want("www.shop.net", "b")
+    made.want("other.net", "c")
+    ways.answer("www.shop.net", "other.net")
+    assert settled == []
+    ways.answer("shop.net", outcome=Outcome.RECORDS)
+    assert settled == ["a", "b"]
+    later = made.want("mail.shop.net", "d")
+    ways.answer("mail.shop.net")
+    assert settled == ["a", "b", "d"]
+    assert (later.relevant, later.easy) == (made.want("shop.net", "e"), True)
+    ways.answer("net")
+    assert settled == ["a", "b", "d", "c"]
+
+
 def test_a_name_under_one_that_is_settled_needs_only_its_own_lookup() -> None:
     ways = Asked()
     made, settled = sharing(ways)

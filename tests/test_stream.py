@@ -166,6 +166,22 @@ def test_while_there_is_nothing_to_read_what_is_known_comes_out() -> None:
     assert seen == ["a.net", "b.net"]
 
 
+def test_a_hanging_tld_holds_up_no_name_with_records_below_it() -> None:
+    class Hangs(FakeResolver):
+        async def lookup(self, owner: str, timeout: float) -> Lookup:
+            if owner == "net":
+                await asyncio.Event().wait()
+            return await super().lookup(owner, timeout)
+
+    names = ["plain.net", "shop.net", "www.shop.net"]
+    with start(names, Hangs(answers={"shop.net": OTHER})) as stream:
+        found = [next(stream) for _ in range(2)]
+    assert {(one.identifier, one.verdict.value) for one in found} == {
+        ("shop.net", "denied"),
+        ("www.shop.net", "denied"),
+    }
+
+
 def test_an_unusable_perspective_has_no_say_and_is_not_waited_for() -> None:
     """Its questions would time out one after another."""
 

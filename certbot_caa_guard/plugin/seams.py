@@ -234,7 +234,7 @@ def _covered(lineage: Any, names: Any) -> list[Any]:
     return [name for name in names if str(name) in there]
 
 
-# No dataclass: to make one takes half a millisecond, at every start of certbot.
+# No dataclass: to make one takes most of a millisecond, at every start of certbot.
 class _Prepared(NamedTuple):
     """An issuance that the guard watches over.
 
