@@ -28,6 +28,7 @@ server:
   xfrdir: "{directory}"
   rrl-ratelimit: 0
   rrl-whitelist-ratelimit: 0
+  rrl-size: 1
 remote-control:
   control-enable: no
 """

@@ -60,6 +60,12 @@ LABORATORY = """\
   local-zone: "invalid." nodefault
 """
 
+# Unbound draws lots for each port that it may use before it begins: an eighth of them will do.
+PORTS = """\
+  outgoing-port-avoid: 0-65535
+  outgoing-port-permit: 20000-28191
+"""
+
 CONTROL = """\
 remote-control:
   control-enable: yes
@@ -161,7 +167,7 @@ class Unbound:
             directory=self.directory,
             modules="validator iterator" if self.trust_anchor else "iterator",
         )
-        parts = ["server:\n", laboratory, CA_LIKE]
+        parts = ["server:\n", laboratory, PORTS, CA_LIKE]
         if self.trust_anchor:
             parts.append(f'  trust-anchor-file: "{self.trust_anchor}"\n')
         if knows_option("discard-timeout: 0"):
