@@ -248,6 +248,8 @@ class Bench:
         monkeypatch.setattr(loader, "load", lambda spec: self.resolvers[spec.text])
         monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=self.clock, time=self.clock))
         monkeypatch.setattr(display.Display, "sleep", lambda _self, s: self.clock.sleep(s))
+        # certbot searches anew for each lineage; what is installed stays the same.
+        monkeypatch.setattr(disco.PluginsRegistry, "find_all", lambda: PLUGINS)
         noninteractive = display_obj.NoninteractiveDisplay(self.output)
         monkeypatch.setattr(display_obj, "get_display", lambda: noninteractive)
         display_obj.set_display(noninteractive)
