@@ -29,6 +29,8 @@ from certbot_caa_guard.verdict import (
     Verdict,
 )
 
+_MOST_REQUESTERS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -186,6 +188,7 @@ class CheckStream(Iterator[Checked]):
     def close(self) -> None:
         """Ask nothing further."""
         self._batches.close()
+        self._stream.close()
         self._closing.close()
 
     def __enter__(self) -> CheckStream:
@@ -243,6 +246,8 @@ class CheckStream(Iterator[Checked]):
         key = (query.validation_method, query.account_uri)
         requester = self._requesters.get(key)
         if requester is None:
+            if len(self._requesters) >= _MOST_REQUESTERS:
+                self._requesters.clear()
             requester = self._requesters[key] = _requester(query, self._options)
         return requester
 

@@ -11,6 +11,7 @@ from certbot_caa_guard import caa, verdict
 from certbot_caa_guard.climb import Lookup
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import Identifier
+from certbot_caa_guard.pausing import PausingLoop
 from certbot_caa_guard.verdict import Determination, Evidence, Lasting, Perspective, Verdict
 
 # Rounds are this far apart at least, because Unbound, the CA's too, remembers a SERVFAIL for 5 s.
@@ -50,7 +51,7 @@ class Preflight:
         self._clock = clock
         self._lasting = lasting
         self._progress = progress
-        self._loop = asyncio.new_event_loop()
+        self._loop = PausingLoop()
         # Until the first round has told, all of them.
         self._usable: Sequence[IResolver] = resolvers
         self._rounds = 0
@@ -67,10 +68,7 @@ class Preflight:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            self._loop.run_until_complete(_cancel_what_is_left())
-        finally:
-            self._loop.close()
+        self._loop.end()
 
     def round(self, identifiers: Iterable[Identifier]) -> None:
         """Ask every usable perspective once about *identifiers*.
@@ -225,11 +223,3 @@ class Preflight:
         pairs = list(zip(resolvers, works, strict=True))
         self._usable = [resolver for resolver, does in pairs if does]
         self.unusable += tuple(resolver.perspective for resolver, does in pairs if not does)
-
-
-async def _cancel_what_is_left() -> None:
-    """End the questions that nobody waits for any more, after a failure or an interrupt."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)

@@ -17,6 +17,7 @@ from certbot_caa_guard import verdict
 from certbot_caa_guard.caa import Requester
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import Identifier
+from certbot_caa_guard.pausing import PausingLoop
 from certbot_caa_guard.sharing import Rung, Sharing, asking
 from certbot_caa_guard.verdict import Determination, Perspective
 
@@ -167,9 +168,10 @@ class Stream(Generic[Q]):
         # By perspective, and by round from the first on.
         self._sharings: list[list[Sharing[Case[Q]]]] = [[] for _ in resolvers]
         self._usable = [(place, one.perspective) for place, one in enumerate(resolvers)]
-        self._loop = asyncio.new_event_loop()
+        self._loop = PausingLoop()
         self._loop.set_exception_handler(self._went_wrong)
         self._source: Iterator[Q | None] = iter(())
+        self._fresh: list[tuple[Q, Identifier | None]] = []  # read, and not begun with yet
         self._exhausted = False
         self._starved = False
         self._error: BaseException | None = None  # of the input
@@ -182,7 +184,7 @@ class Stream(Generic[Q]):
         self._unprobed: list[Case[Q]] = []
         self._probing: asyncio.Task[None] | None = None
         self._polling: asyncio.TimerHandle | None = None
-        self._stopping = False
+        self._stopping = self._ending = False
 
     @property
     def usable(self) -> tuple[Perspective, ...]:
@@ -201,6 +203,7 @@ class Stream(Generic[Q]):
             self._loop.call_soon(self._probe_again)
             while not self._is_at_end():
                 self._stopping = False
+                self._read()
                 self._loop.call_soon(self._advance)
                 self._loop.run_forever()
                 if self._failure is not None:
@@ -214,17 +217,14 @@ class Stream(Generic[Q]):
             if self._error is not None:
                 raise self._error
         finally:
-            self._end()
+            self.close()
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._stopping = self._ending = True
+        self._loop.end()
 
     # Time and input
-
-    def _end(self) -> None:
-        if self._loop.is_closed():
-            return
-        try:
-            self._loop.run_until_complete(cancel_what_is_left())
-        finally:
-            self._loop.close()
 
     def _is_at_end(self) -> bool:
         return self._exhausted and not self._under_way and not self._aside and self._probing is None
@@ -247,7 +247,9 @@ class Stream(Generic[Q]):
         now = max(self._settings.clock(), self._waited_until)
         if self._aside and self._aside[0][0] <= now:
             self._release(now)
-        self._feed()
+        for query, identifier in self._fresh:
+            self._begin(query, identifier)
+        self._fresh = []
         if self._polling is not None:
             self._polling.cancel()
             self._polling = None
@@ -260,10 +262,17 @@ class Stream(Generic[Q]):
         """Let the loop stop, after what is to be done at once."""
         if not self._stopping:
             self._stopping = True
-            self._loop.call_soon(self._loop.stop)
+            self._loop.call_soon(self._pause)
 
-    def _feed(self) -> None:
-        """Read as many as there is room for; once, for they may be settled without a question."""
+    def _pause(self) -> None:
+        if not self._ending:
+            self._loop.stop()
+
+    def _read(self) -> None:
+        """Read as many as there is room for, however long that takes: the loop's time stands still.
+
+        Once, for they may be settled without a question.
+        """
         self._starved = False
         identify = self._settings.identify
         for _ in range(0 if self._exhausted else self._room()):
@@ -280,7 +289,7 @@ class Stream(Generic[Q]):
             if query is None:
                 self._starved = True
                 return
-            self._begin(query, identifier)
+            self._fresh.append((query, identifier))
 
     def _room(self) -> int:
         """How many may be read now."""
@@ -434,11 +443,3 @@ def _is_easy(case: Case[Any]) -> bool:
 def _failed(case: Case[Any]) -> bool:
     """Whether a perspective failed in the last round."""
     return any(one.failure is not None for one in case.made if one.round == case.round)
-
-
-async def cancel_what_is_left() -> None:
-    """End the questions that nobody waits for any more, after a failure or an interrupt."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from certbot_caa_guard import checking
 from certbot_caa_guard import stream as stream_module
 from certbot_caa_guard.caa import Record
 from certbot_caa_guard.checking import CheckStream, Options, Query, check_stream
@@ -233,6 +234,70 @@ def test_resolvers_are_closed_when_it_is_left_early() -> None:
         next(stream)
     assert resolver.closed
     assert stream._stream._loop.is_closed()
+
+
+def test_one_that_nobody_iterates_leaves_nothing_open() -> None:
+    with start(["a.net"], FakeResolver()) as stream:
+        pass
+    assert stream._stream._loop.is_closed()
+
+
+def test_an_interrupt_while_the_input_is_read_is_just_that() -> None:
+    def interrupted() -> Iterator[str]:
+        yield "192.0.2.1"
+        raise KeyboardInterrupt
+
+    resolver = FakeResolver()
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted(), resolver)
+    assert resolver.closed
+
+
+def test_an_interrupt_of_a_lookup_is_just_that() -> None:
+    class Interrupted(FakeResolver):
+        async def lookup(self, owner: str, timeout: float) -> Lookup:
+            if owner == "a.net":
+                raise KeyboardInterrupt
+            await asyncio.sleep(timeout)
+            raise AssertionError
+
+    with pytest.raises(KeyboardInterrupt):
+        run(["a.net", "b.net"], Interrupted())
+
+
+def test_input_may_check_names_itself() -> None:
+    def checks_first() -> Iterator[str]:
+        for name in ("a.net", "b.net"):
+            assert run([name], FakeResolver()) == [(0, "permitted")]
+            yield name
+
+    assert len(run(checks_first(), FakeResolver())) == 2
+
+
+def test_a_pause_of_the_reader_is_no_silence_of_the_resolver(
+    skip: Callable[[float], None],
+) -> None:
+    class Patient(FakeResolver):
+        """It answers as soon as anybody runs the loop, within the time that it is given."""
+
+        async def lookup(self, owner: str, timeout: float) -> Lookup:
+            await asyncio.wait_for(asyncio.sleep(0.001), timeout)
+            return Lookup(owner, Outcome.NOTHING)
+
+    with start(["192.0.2.1", "a.net"], Patient(), rounds=1) as stream:
+        assert next(stream).identifier == "192.0.2.1"
+        skip(3600.0)
+        assert next(stream).verdict.value == "permitted"
+
+
+def test_of_accounts_no_more_are_remembered_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_MOST_REQUESTERS", 10)
+    own = (Record(0, b"issue", b"letsencrypt.org; accounturi=https://ca/7"),)
+    queries = [Query("a.net", account_uri=f"https://ca/{number}") for number in range(25)]
+    with start(queries, FakeResolver(answers={"a.net": own})) as stream:
+        permitted = [one.index for one in stream if one.verdict.value == "permitted"]
+    assert permitted == [7]
+    assert len(stream._requesters) <= 10
 
 
 def test_progress_counts_names() -> None:
