@@ -49,6 +49,7 @@ class Queries:
         self._defaults = defaults
         self._patience = patience
         self._place: int | str = 0
+        self._line = 0  # the last one that was read
 
     @property
     def where(self) -> str:
@@ -78,18 +79,19 @@ class Queries:
         try:
             with nullcontext(sys.stdin) if file == "-" else Path(file).open("rb") as opened:
                 yield from self._parsed(_lines(opened, self._patience))
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{self._source}, line {self._line + 1}: not UTF-8") from error
+        except OSError as error:
             raise UsageError(f"cannot read {self._source}: {error}") from error
 
     def _parsed(self, lines: Iterable[str | None]) -> Iterator[Query | None]:
         method, account = self._defaults.validation_method, self._defaults.account_uri
-        number = 0
         for line in lines:
             if line is None:
                 yield None
                 continue
-            number += 1
-            self._place = number
+            self._line += 1
+            self._place = self._line
             text = line.strip()
             if len(line) > _LONGEST_LINE:
                 raise UsageError(f"{self.where}: too long to be a name")
@@ -133,16 +135,27 @@ def _lines(file: IO[Any], patience: float | None) -> Iterator[str | None]:
         chunk = os.read(descriptor, _CHUNK)
         whole, newline, rest = (rest + chunk).rpartition(b"\n")
         if newline:
-            yield from whole.decode("utf-8").split("\n")
-        if not chunk or len(rest) > _LONGEST_LINE:
+            yield from _decoded(whole)
+        if len(rest) > _LONGEST_LINE:
+            yield rest.decode("latin-1")  # as many characters as octets: it is too long
+            return
+        if not chunk:
             yield rest.decode("utf-8")
             return
+
+
+def _decoded(lines: bytes) -> Iterable[str]:
+    """What is before a line that cannot be read counts."""
+    try:
+        return lines.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        return (line.decode("utf-8") for line in lines.split(b"\n"))
 
 
 def _members(text: str, where: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: not JSON: {error}") from error
     if not isinstance(document.get("identifier"), str):
         raise UsageError(f'{where}: an object needs "identifier", a string')

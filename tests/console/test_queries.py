@@ -59,11 +59,32 @@ def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: str, message: 
         gather([], str(tmp_path / "names"), NOTHING)
 
 
+def test_before_a_line_that_cannot_be_read_all_are_there(tmp_path: Path) -> None:
+    (tmp_path / "names").write_bytes(b"a.net\nb.net\n\xff\nc.net\n")
+    queries = Queries([], str(tmp_path / "names"), NOTHING)
+    read = []
+    with pytest.raises(UsageError, match="names, line 3: not UTF-8"):
+        read.extend(query.text for query in queries if query is not None)
+    assert read == ["a.net", "b.net"]
+
+
+def test_a_last_line_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "names").write_bytes(b"a.net\n\xff")
+    with pytest.raises(UsageError, match="names, line 2: not UTF-8"):
+        gather([], str(tmp_path / "names"), NOTHING)
+
+
+def test_an_object_too_deep_to_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "names").write_text('{"identifier":' + "[" * 60_000 + "\n")
+    with pytest.raises(UsageError, match="line 1: not JSON"):
+        gather([], str(tmp_path / "names"), NOTHING)
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read .*missing"):
         gather([], str(tmp_path / "missing"), NOTHING)
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match=r"cannot read .*binary"):
+    with pytest.raises(UsageError, match=r"binary, line 1: not UTF-8"):
         gather([], str(tmp_path / "binary"), NOTHING)
 
 
@@ -92,13 +113,16 @@ class TestPipe:
             os.close(write)
             assert gather([], "-", NOTHING) == [Query("a.net"), Query("b.net")]
 
-    def test_a_line_without_end_is_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("octets", [b"x", "é".encode()])
+    def test_a_line_without_end_is_too_long(
+        self, monkeypatch: pytest.MonkeyPatch, octets: bytes
+    ) -> None:
         with self.pipe(monkeypatch) as write:
             os.set_blocking(write, False)
-            os.write(write, b"x" * 60_000)
+            os.write(write, octets * (60_000 // len(octets)))
             queries = iter(Queries([], "-", NOTHING))
             assert next(queries) is None
-            os.write(write, b"x" * 60_000)
+            os.write(write, octets * (60_000 // len(octets)))
             with pytest.raises(UsageError, match="standard input, line 1: too long"):
                 next(queries)
             os.close(write)
