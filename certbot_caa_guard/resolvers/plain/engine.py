@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from certbot_caa_guard.resolvers.plain.question import Match
 from certbot_caa_guard.resolvers.plain.window import Limits, Rate, Window
 
 _MOST_SENDINGS = 5  # of one question to one server; each wait is twice the one before
+_MOST_REFUSALS = 3  # of one question by a server that answers others
 _TICK = 0.02  # seconds between two looks at what is overdue
 _STALL = 0.25  # seconds; if a look comes so late, we were held up, not the servers
 _FRESH = 0.25  # seconds; an older question is being worked on and fills no buffer
@@ -110,16 +110,15 @@ class Engine:
         limits: Limits,
         *,
         tcp_only: bool = False,
-        clock: Callable[[], float] = time.monotonic,
         urandom: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.mismatched = 0
         self.limits = limits
         self._servers = servers
         self._tcp_only = tcp_only
-        self._clock = clock
         self._urandom = urandom
         self._mixes_case = True
+        self._answers = False  # whether it has, ever
         self._rate = Rate(limits.per_second) if limits.per_second else None
         self._window = Window(start=100, most=limits.window)
         self._ports = Ports(self._listen, self._stop_listening)
@@ -130,6 +129,7 @@ class Engine:
         self._pumping: asyncio.Handle | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._tick_due = 0.0
+        self._held_back = False  # whether the rate kept one from being sent again
         self._waking: asyncio.TimerHandle | None = None
 
     def ask(
@@ -170,6 +170,10 @@ class Engine:
                 question.done(question, Outcome.NETWORK, 0.0)
 
     # Beginning and ending
+
+    def _clock(self) -> float:
+        """The time of the loop, which may stand still while it does not run."""
+        return self._loop.time() if self._loop is not None else 0.0
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """Forget what another loop, which has ended, left behind."""
@@ -226,6 +230,8 @@ class Engine:
         )
         if self._rate is None or room <= 0:
             return room
+        if self._held_back and self._ticking is not None:
+            return 0  # what is to be sent again goes first
         wait = self._rate.wait(now)
         if wait > 0 and self._waking is None and self._loop is not None:
             self._waking = self._loop.call_later(wait, self._wake)
@@ -359,7 +365,9 @@ class Engine:
             pass
         except OSError:
             self._port_failed(port, now)
-        self._window.answered(answered)
+        if answered:
+            self._answers = True
+            self._window.answered(answered)
         if not waiting:
             self._ports.emptied(port)
         self._carry_on()
@@ -372,12 +380,25 @@ class Engine:
             if question is not None and found is Match.OTHER_CASE:
                 question.other_case = True
             return
+        if self._may_be_too_fast(question, message):
+            # It is sent again when its time has come, and counts as lost then.
+            question.failure = message
+            return
         self._window.answered()
         self._leave_port(question)
         if wording.is_truncated(message):
             self._ask_over_tcp(question)
         else:
             self._answered(question, message, now)
+
+    def _may_be_too_fast(self, question: Question, message: bytes) -> bool:
+        """Whether a refusal may be for the others under way: forwarders have a limit for these."""
+        return (
+            wording.is_refusal(message)
+            and self._answers
+            and question.sendings < _MOST_REFUSALS
+            and question.place + 1 == len(self._servers)
+        )
 
     def _answered(self, question: Question, message: bytes, now: float) -> None:
         if question.edns and wording.is_ignorant_of_edns(message):
@@ -423,15 +444,16 @@ class Engine:
         self._ticking = None
         now = self._clock()
         late = now - self._tick_due
+        self._held_back = False
         for question in list(self._in_flight):
             if question.port is not None:
                 if late > _STALL:
                     question.deadline += late
                     question.sent += late
                 self._look_at(question, question.port, now)
-        self._pump()
         if self._in_flight and self._ticking is None:
             self._tick_later(now)
+        self._pump()
 
     def _look_at(self, question: Question, port: Port, now: float) -> None:
         waited = now - question.sent
@@ -448,7 +470,11 @@ class Engine:
             # Either somebody forges, or the resolver does not keep the case: TCP will tell.
             self._leave_port(question)
             self._ask_over_tcp(question)
-        elif question.sendings < _MOST_SENDINGS:
+        elif question.sendings == _MOST_SENDINGS:
+            return
+        elif self._rate is not None and self._rate.room(now) <= 0:
+            self._held_back = True
+        else:
             self._window.lost()
             self._transmit([question], port, now)
 

@@ -123,6 +123,11 @@ def is_failure(message: bytes) -> bool:
     return message[3] & 0x0F in {_SERVFAIL, _REFUSED}
 
 
+def is_refusal(message: bytes) -> bool:
+    """Whether the server does not want to answer: this question, or now."""
+    return message[3] & 0x0F == _REFUSED
+
+
 def is_ignorant_of_edns(message: bytes) -> bool:
     """Whether EDNS may be what the server did not understand (RFC 6891 section 7)."""
     return message[3] & 0x0F in {_FORMERR, _NOTIMP}

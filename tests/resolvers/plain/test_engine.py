@@ -25,6 +25,7 @@ SOON = 0.1  # seconds; for what never comes
 QUICK = replace(LOCAL, resend=0.02)
 
 NOTHING, NXDOMAIN, SERVFAIL = b"\x81\x80", b"\x81\x83", b"\x81\x82"
+REFUSED = b"\x81\x85"
 
 
 def reply(query: bytes, flags: bytes = NOTHING) -> bytes:
@@ -66,6 +67,23 @@ def is_silent(_server: Server, _query: bytes, _address: Any) -> None:
     pass
 
 
+def free_port(host: str) -> int:
+    """A port that neither UDP nor TCP uses: some servers speak both."""
+    while True:
+        with (
+            socket.create_server((host, 0), family=family_of(host)) as tcp,
+            socket.socket(family_of(host), socket.SOCK_DGRAM) as udp,
+            contextlib.suppress(OSError),
+        ):
+            port: int = tcp.getsockname()[1]
+            udp.bind((host, port))
+            return port
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def run(
     script: Callable[[Server, bytes, Any], None],
     scenario: Callable[[Engine, Server], Awaitable[Any]],
@@ -78,7 +96,7 @@ def run(
     async def go() -> tuple[Any, Engine, Server]:
         loop = asyncio.get_running_loop()
         transport, server = await loop.create_datagram_endpoint(
-            lambda: Server(script), local_addr=(host, 0)
+            lambda: Server(script), local_addr=(host, free_port(host))
         )
         engine = Engine([transport.get_extra_info("sockname")[:2]], limits)
         try:
@@ -304,6 +322,57 @@ def test_the_rate_is_kept() -> None:
     )
     assert len(times) == 25
     assert times[20] - times[0] > 1.5
+
+
+def test_what_is_sent_again_keeps_the_rate_too() -> None:
+    times: list[float] = []
+
+    def notes(server: Server, query: bytes, address: Any) -> None:
+        times.append(asyncio.get_running_loop().time())
+        if len(times) > 10:
+            answers(server, query, address)
+
+    limits = replace(LOCAL, per_second=10, resend=0.1)
+    found, _, _ = run(notes, lambda engine, _server: ask_many(engine, 12), limits=limits)
+    assert names(found) == [f"n{n}" for n in range(12)]
+    in_a_second = [sum(start <= one < start + 0.95 for one in times) for start in times]
+    assert max(in_a_second) <= 10
+
+
+def test_a_server_that_refuses_while_many_are_under_way_is_asked_again() -> None:
+    """As forwarders do that have a limit for questions under way."""
+    under_way: set[asyncio.TimerHandle] = set()
+
+    def has_a_limit(server: Server, query: bytes, address: Any) -> None:
+        if len(under_way) >= 60:
+            server.send(reply(query, REFUSED), address)
+            return
+
+        def answer() -> None:
+            under_way.discard(timer)
+            answers(server, query, address)
+
+        timer = asyncio.get_running_loop().call_later(0.001, answer)
+        under_way.add(timer)
+
+    limits = replace(LOCAL, resend=0.05)
+    found, engine, _ = run(has_a_limit, lambda engine, _: ask_many(engine, 300), limits=limits)
+    assert {one[3] & 0xF for one in found} == {0}
+    assert engine.mismatched == 0
+
+
+def test_what_is_refused_again_and_again_is_refused() -> None:
+    def refuses_some(server: Server, query: bytes, address: Any) -> None:
+        server.send(reply(query, NOTHING if b"\x02n0" in query.lower() else REFUSED), address)
+
+    async def scenario(engine: Engine, server: Server) -> list[int]:
+        await ask(engine, "n1.example")
+        assert len(server.asked) == 1  # it has answered nobody yet
+        return [(await ask(engine, f"n{n}.example"))[3] & 0xF for n in (0, 1)]
+
+    found, _, server = run(refuses_some, scenario)
+    assert found == [0, 5]
+    assert len(server.asked) == 5
 
 
 def test_time_in_which_we_were_held_up_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
