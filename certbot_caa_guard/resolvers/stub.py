@@ -73,7 +73,9 @@ class StubResolver:
             if not answered.done():
                 answered.set_result(isinstance(answer, bytes) and wire.has_answer(answer))
 
-        return await self._wait(answered, self._engine.ask(_ROOT, TYPE_NS, timeout, done))
+        # What it says decides about all the others.
+        asked = self._engine.ask(_ROOT, TYPE_NS, timeout, done, first=True)
+        return await self._wait(answered, asked)
 
     async def lookup(self, owner: str, timeout: float) -> Lookup:
         """Ask for the CAA records of *owner*."""

@@ -20,7 +20,8 @@ from certbot_caa_guard.resolvers.plain.question import Match
 from certbot_caa_guard.resolvers.plain.window import Limits, Rate, Window
 
 _MOST_SENDINGS = 5  # of one question to one server; each wait is twice the one before
-_MOST_REFUSALS = 3  # of one question by a server that answers others
+_MOST_REFUSALS = 3  # of one question by a server that answers others, or has many of them
+_FEW = 30  # questions in flight that are too many for nobody
 _TICK = 0.02  # seconds between two looks at what is overdue
 _STALL = 0.25  # seconds; if a look comes so late, we were held up, not the servers
 _FRESH = 0.25  # seconds; an older question is being worked on and fills no buffer
@@ -119,6 +120,7 @@ class Engine:
         self._urandom = urandom
         self._mixes_case = True
         self._answers = False  # whether it has, ever
+        self._refuses = False  # whether it has refused a question, and answered others
         self._rate = Rate(limits.per_second) if limits.per_second else None
         self._window = Window(start=100, most=limits.window)
         self._ports = Ports(self._listen, self._stop_listening)
@@ -133,20 +135,31 @@ class Engine:
         self._waking: asyncio.TimerHandle | None = None
 
     def ask(
-        self, name: bytes, kind: int, timeout: float, done: Done, about: Any = None
+        self,
+        name: bytes,
+        kind: int,
+        timeout: float,
+        done: Done,
+        about: Any = None,
+        *,
+        first: bool = False,
     ) -> Question:
         """Ask for the records of one type, in the running event loop, as soon as there is room.
 
         :param name: encoded, in lower case.
         :param timeout: seconds from the first sending, shared among the servers.
         :param done: called once, when this has returned.
+        :param first: whether it goes before those that wait for room.
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._serve(loop)
         entry = wording.ask_for(name, kind)
         question = Question(entry, timeout / len(self._servers), done, about)
-        self._queue.append(question)
+        if first:
+            self._queue.appendleft(question)
+        else:
+            self._queue.append(question)
         if self._pumping is None:
             self._pumping = loop.call_soon(self._pump)
         return question
@@ -225,9 +238,10 @@ class Engine:
 
     def _room(self, now: float) -> int:
         """How many questions may be begun with now; where the rate allows none, see to it later."""
-        room = min(
-            int(self._window.size) - self._fresh, self.limits.in_flight - len(self._in_flight)
-        )
+        in_flight = len(self._in_flight)
+        # Who refuses may count what it is at work on, however long it is.
+        busy = in_flight if self._refuses else self._fresh
+        room = min(int(self._window.size) - busy, self.limits.in_flight - in_flight)
         if self._rate is None or room <= 0:
             return room
         if self._held_back and self._ticking is not None:
@@ -381,8 +395,10 @@ class Engine:
                 question.other_case = True
             return
         if self._may_be_too_fast(question, message):
-            # It is sent again when its time has come, and counts as lost then.
+            # It is sent again when its time has come.
             question.failure = message
+            self._refuses = True
+            self._window.refused()
             return
         self._window.answered()
         self._leave_port(question)
@@ -395,7 +411,7 @@ class Engine:
         """Whether a refusal may be for the others under way: forwarders have a limit for these."""
         return (
             wording.is_refusal(message)
-            and self._answers
+            and (self._answers or len(self._in_flight) > _FEW)
             and question.sendings < _MOST_REFUSALS
             and question.place + 1 == len(self._servers)
         )
@@ -475,7 +491,8 @@ class Engine:
         elif self._rate is not None and self._rate.room(now) <= 0:
             self._held_back = True
         else:
-            self._window.lost()
+            if question.failure is None:
+                self._window.lost()
             self._transmit([question], port, now)
 
     # TCP

@@ -64,6 +64,7 @@ class Window:
         self._most = most
         self._answered = 0
         self._lost = 0
+        self._refused = False
 
     def answered(self, count: int = 1) -> None:
         """So many questions were answered."""
@@ -77,12 +78,18 @@ class Window:
         if self._answered + self._lost >= self.size:
             self._turn()
 
+    def refused(self) -> None:
+        """A question was refused, and it may be for those under way: chance does not do that."""
+        self._refused = True
+        self.lost()
+
     def _turn(self) -> None:
-        if self._lost > _TOLERATED_LOSS * (self._answered + self._lost):
+        if self._refused or self._lost > _TOLERATED_LOSS * (self._answered + self._lost):
             self.size = max(_LEAST, self.size / 2)
         else:
             self.size = min(self._most, self.size + _MORE_EACH_TIME)
         self._answered = self._lost = 0
+        self._refused = False
 
 
 class Rate:

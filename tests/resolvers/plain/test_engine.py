@@ -339,8 +339,12 @@ def test_what_is_sent_again_keeps_the_rate_too() -> None:
     assert max(in_a_second) <= 10
 
 
-def test_a_server_that_refuses_while_many_are_under_way_is_asked_again() -> None:
-    """As forwarders do that have a limit for questions under way."""
+@pytest.mark.parametrize("seconds", [0.001, 0.02])
+def test_a_server_that_refuses_while_many_are_under_way_is_asked_again(seconds: float) -> None:
+    """As forwarders do that have a limit for questions under way.
+
+    The first are refused after the first is answered, or before.
+    """
     under_way: set[asyncio.TimerHandle] = set()
 
     def has_a_limit(server: Server, query: bytes, address: Any) -> None:
@@ -352,13 +356,25 @@ def test_a_server_that_refuses_while_many_are_under_way_is_asked_again() -> None
             under_way.discard(timer)
             answers(server, query, address)
 
-        timer = asyncio.get_running_loop().call_later(0.001, answer)
+        timer = asyncio.get_running_loop().call_later(seconds, answer)
         under_way.add(timer)
 
     limits = replace(LOCAL, resend=0.05)
     found, engine, _ = run(has_a_limit, lambda engine, _: ask_many(engine, 300), limits=limits)
     assert {one[3] & 0xF for one in found} == {0}
     assert engine.mismatched == 0
+
+
+def test_what_comes_first_does_not_wait_for_the_others() -> None:
+    async def scenario(engine: Engine, server: Server) -> bytes:
+        for number in range(50):
+            engine.ask(encode(f"n{number}.example"), TYPE_CAA, PATIENT, lambda *_: None)
+        engine.ask(encode("first.example"), TYPE_CAA, PATIENT, lambda *_: None, first=True)
+        await ask(engine)
+        return server.asked[0]
+
+    found, _, _ = run(answers, scenario)
+    assert b"first" in found.lower()
 
 
 def test_what_is_refused_again_and_again_is_refused() -> None:

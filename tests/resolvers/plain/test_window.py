@@ -42,6 +42,15 @@ def test_a_few_that_are_lost_by_chance_do_not_shrink_it() -> None:
     assert window.size == 108
 
 
+def test_it_halves_when_one_is_refused() -> None:
+    window = Window(start=100, most=200)
+    window.refused()
+    windowful(window, lost=0)
+    assert window.size == 50
+    windowful(window, lost=0)
+    assert window.size == 58
+
+
 def test_answers_may_be_counted_together() -> None:
     window = Window(start=100, most=200)
     window.answered(60)
