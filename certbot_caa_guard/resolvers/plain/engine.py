@@ -120,7 +120,7 @@ class Engine:
         self._urandom = urandom
         self._mixes_case = True
         self._answers = False  # whether it has, ever
-        self._refuses = False  # whether it has refused a question, and answered others
+        self._refuses = False  # whether it has refused what may have been too much for it
         self._rate = Rate(limits.per_second) if limits.per_second else None
         self._window = Window(start=100, most=limits.window)
         self._ports = Ports(self._listen, self._stop_listening)
@@ -491,8 +491,7 @@ class Engine:
         elif self._rate is not None and self._rate.room(now) <= 0:
             self._held_back = True
         else:
-            if question.failure is None:
-                self._window.lost()
+            self._window.lost()
             self._transmit([question], port, now)
 
     # TCP
