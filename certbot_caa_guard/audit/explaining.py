@@ -13,6 +13,7 @@ from certbot_caa_guard.audit.auditor import Auditor
 from certbot_caa_guard.audit.findings import Finding, find
 from certbot_caa_guard.audit.matrix import Matrix
 from certbot_caa_guard.names import Identifier
+from certbot_caa_guard.pausing import PausingLoop
 
 _AT_ONCE = 8
 _MOST = 200  # audits in all; whoever has more broken zones mends the first ones first
@@ -40,7 +41,7 @@ class Explainer:
         :raises ResolverError: when the root hints are of no use.
         """
         self._auditor = Auditor(root_hints, signed_root=signed_root, with_burst=with_burst)
-        self._loop = asyncio.new_event_loop()
+        self._loop = PausingLoop()
         self._thread: threading.Thread | None = None
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._usable: asyncio.Task[bool] | None = None
@@ -67,10 +68,9 @@ class Explainer:
     def close(self) -> None:
         """Ask nothing further."""
         if self._thread is not None:
-            self._run(_cancel_all()).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
-        self._loop.close()
+        self._loop.end()
 
     def __enter__(self) -> Explainer:
         return self
@@ -101,10 +101,3 @@ def _done(value: T) -> Future[T]:
     future: Future[T] = Future()
     future.set_result(value)
     return future
-
-
-async def _cancel_all() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
