@@ -42,7 +42,7 @@ entry.load().inject_parser_options(parser, "caa-guard")
 parser.parse_args([])
 print(1000 * (time.process_time() - start))
 """
-_WITHOUT, _OFF = "without the plugin", "with it, flag off"
+_WITHOUT, _OFF, _AGAIN = "without the plugin", "with it, flag off", "without, again"
 
 
 def run(settings: Settings) -> Result:
@@ -54,7 +54,7 @@ def run(settings: Settings) -> Result:
         _WITHOUT: (nothing, []),
         _OFF: (installed, []),
         "with it, flag on": (installed, ["--caa-guard"]),
-        "without, again": (nothing, []),
+        _AGAIN: (nothing, []),
     }
     times: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(settings.choose(50, 3) + 1):
@@ -96,15 +96,23 @@ def summary(times: Mapping[str, Sequence[float]], own: float, version: str) -> R
         )
         for way, taken in times.items()
     ]
-    added = min(times[_OFF]) - least
+    goals = [Goal.at_most("less than 3 ms of the plugin's own, flag off", own, _BOUND, " ms")]
+    remarks = [f"certbot {version}, {len(times[_WITHOUT])} runs of each."]
+    apart = abs(min(times[_AGAIN]) - least)
+    if apart > _BOUND:
+        remarks.append(
+            f"The least times of two equal ones lie {apart:.1f} ms apart: what is added to them "
+            "tells nothing here."
+        )
+    else:
+        added = min(times[_OFF]) - least
+        what = "less than 3 ms added to the least time, flag off"
+        goals.insert(0, Goal.at_most(what, added, _BOUND, " ms"))
     return Result(
         ("certbot", "least (ms)", "added", "median (ms)", "added"),
         rows,
-        [
-            Goal.at_most("less than 3 ms added to the least time, flag off", added, _BOUND, " ms"),
-            Goal.at_most("less than 3 ms of the plugin's own, flag off", own, _BOUND, " ms"),
-        ],
-        [f"certbot {version}, {len(times[_WITHOUT])} runs of each."],
+        goals,
+        remarks,
         {"own": own} | {way: list(taken) for way, taken in times.items()},
     )
 

@@ -161,10 +161,22 @@ def test_the_time_that_is_added_is_the_difference_of_the_least() -> None:
     times = {
         "without the plugin": [100.0, 110.0, 130.0],
         "with it, flag off": [104.0, 111.0, 120.0],
+        "without, again": [102.0, 110.0, 131.0],
     }
     result = start.summary(times, 1.5, "5.8.0")
     assert result.rows[1] == ("with it, flag off", "104.0", "+4.0", "111.0", "+1.0")
     assert [goal.met for goal in result.goals] == [False, True]
+
+
+def test_a_difference_less_than_that_of_two_equal_ones_is_no_goal() -> None:
+    times = {
+        "without the plugin": [100.0],
+        "with it, flag off": [90.0],
+        "without, again": [96.0],
+    }
+    result = start.summary(times, 1.5, "5.8.0")
+    assert [goal.what for goal in result.goals] == ["less than 3 ms of the plugin's own, flag off"]
+    assert "4.0 ms apart" in result.remarks[1]
 
 
 class TestThroughput:
