@@ -221,7 +221,7 @@ class Stream(Generic[Q]):
 
     def close(self) -> None:
         """End what is under way."""
-        self._stopping = self._ending = True
+        self._ending = True
         self._loop.end()
 
     # Time and input
