@@ -35,7 +35,12 @@ class Run:
 
 
 class Certbot:
-    """One certbot installation with folders of its own, set up for a bench's CA and internet."""
+    """One certbot installation with folders of its own, set up for a bench's CA and internet.
+
+    :ivar warm: whether a run is forked off a certbot that has been loaded already.
+    """
+
+    warm = True
 
     def __init__(self, version: str, folder: Path, ca: CA, internet: Internet) -> None:
         self.version = version
@@ -88,7 +93,7 @@ class Certbot:
         output = self.folder / "output"
         output.unlink(missing_ok=True)
         certbot = program(self.version)
-        if command[0] == str(certbot):
+        if self.warm and command[0] == str(certbot):
             status = warm.run(
                 certbot.with_name("python"),
                 command,
