@@ -1,7 +1,8 @@
 """Sends questions, sends them again, and gives up, for many questions at a time in one event loop.
 
 The servers of one resolver are asked in turn: the next one when one does not answer or fails, as
-stub resolvers do; what the last one said counts.
+stub resolvers do; what the last one said counts.  One that does not answer any more is no longer
+asked first.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from certbot_caa_guard.resolvers.plain import question as wording
 from certbot_caa_guard.resolvers.plain import tcp
 from certbot_caa_guard.resolvers.plain.ports import Port, Ports
 from certbot_caa_guard.resolvers.plain.question import Match
+from certbot_caa_guard.resolvers.plain.servers import Servers
 from certbot_caa_guard.resolvers.plain.window import Limits, Rate, Window
 
 _MOST_SENDINGS = 5  # of one question to one server; each wait is twice the one before
@@ -49,6 +51,7 @@ class Question:
     :ivar entry: that of the question section, in lower case; ``asked`` is as it was sent.
     :ivar about: whatever the one who asked wants to know again.
     :ivar place: of the server that is asked now.
+    :ivar left: how many servers may be asked after that one.
     :ivar stale: whether it has been in flight for so long that it fills no buffer.
     """
 
@@ -61,6 +64,7 @@ class Question:
         "entry",
         "failure",
         "identifier",
+        "left",
         "other_case",
         "over",
         "place",
@@ -74,6 +78,8 @@ class Question:
     )
 
     # Set when a server is asked.
+    place: int
+    left: int
     identifier: bytes
     asked: bytes
     deadline: float
@@ -86,7 +92,6 @@ class Question:
         self.timeout = timeout
         self.done = done
         self.about = about
-        self.place = 0
         self.edns = True
         self.over = False
         self.stale = False
@@ -115,7 +120,7 @@ class Engine:
     ) -> None:
         self.mismatched = 0
         self.limits = limits
-        self._servers = servers
+        self._servers = Servers(servers)
         self._tcp_only = tcp_only
         self._urandom = urandom
         self._mixes_case = True
@@ -222,11 +227,14 @@ class Engine:
         self._pumping = None
         now = self._clock()
         queue = self._queue
+        first, others = self._servers.first, len(self._servers) - 1
         room = self._room(now)
         batch: list[Question] = []
         while queue and len(batch) < room:
             question = queue.popleft()
             if not question.over:
+                question.place = first
+                question.left = others
                 question.started = now
                 question.deadline = now + question.timeout
                 batch.append(question)
@@ -381,6 +389,7 @@ class Engine:
             self._port_failed(port, now)
         if answered:
             self._answers = True
+            self._servers.answered(port.place)
             self._window.answered(answered)
         if not waiting:
             self._ports.emptied(port)
@@ -401,6 +410,7 @@ class Engine:
             self._window.refused()
             return
         self._window.answered()
+        self._servers.answered(question.place)
         self._leave_port(question)
         if wording.is_truncated(message):
             self._ask_over_tcp(question)
@@ -413,14 +423,14 @@ class Engine:
             wording.is_refusal(message)
             and (self._answers or len(self._in_flight) > _FEW)
             and question.sendings < _MOST_REFUSALS
-            and question.place + 1 == len(self._servers)
+            and not question.left
         )
 
     def _answered(self, question: Question, message: bytes, now: float) -> None:
         if question.edns and wording.is_ignorant_of_edns(message):
             question.edns = False
             self._send([question], now)
-        elif wording.is_failure(message) and question.place + 1 < len(self._servers):
+        elif wording.is_failure(message) and question.left:
             question.failure = message
             self._ask_next_server(question, now)
         else:
@@ -438,13 +448,15 @@ class Engine:
         if question.over:
             return
         self._leave_port(question)
-        if question.place + 1 < len(self._servers):
+        self._servers.unanswered(question.place)
+        if question.left:
             self._ask_next_server(question, now)
         else:
             self._finish(question, question.failure or why, now)
 
     def _ask_next_server(self, question: Question, now: float) -> None:
-        question.place += 1
+        question.place = self._servers.after(question.place)
+        question.left -= 1
         question.edns = True
         question.other_case = False
         question.deadline = now + question.timeout
@@ -491,7 +503,8 @@ class Engine:
         elif self._rate is not None and self._rate.room(now) <= 0:
             self._held_back = True
         else:
-            self._window.lost()
+            if question.sendings == 1:  # one that hangs is not lost anew each time
+                self._window.lost()
             self._transmit([question], port, now)
 
     # TCP
@@ -515,6 +528,7 @@ class Engine:
         except OSError:
             self._failed(question, Outcome.NETWORK, self._clock())
         else:
+            self._servers.answered(question.place)
             if question.other_case and not message.startswith(asked, 12):
                 self._mixes_case = False
             self._answered(question, message, self._clock())

@@ -17,17 +17,18 @@ _BUFFER = 1 << 20
 class Port:
     """One UDP socket, connected to one server: the kernel drops what others send to it.
 
+    :ivar place: the server's in the list of servers.
     :ivar waiting: the questions that left from here, by their ID.
     :ivar left: how many more may leave from here.
     :ivar send: sends a datagram, and :ivar:`receive` takes one that has come; neither waits.
     """
 
-    __slots__ = ("_socket", "closed", "fileno", "left", "receive", "send", "server", "waiting")
+    __slots__ = ("_socket", "closed", "fileno", "left", "place", "receive", "send", "waiting")
 
-    def __init__(self, server: tuple[str, int]) -> None:
+    def __init__(self, place: int, server: tuple[str, int]) -> None:
         """:raises OSError: when the server cannot be reached at all."""
         family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
-        self.server = server
+        self.place = place
         self.waiting: dict[bytes, Question] = {}
         self.left = _SERVES
         self.closed = False
@@ -74,7 +75,7 @@ class Ports:
         slot = (place, chance % self._ABREAST)
         port = self._open.get(slot)
         if port is None:
-            port = self._open[slot] = Port(server)
+            port = self._open[slot] = Port(place, server)
             self._opened(port)
         port.left -= count
         if port.left <= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import socket
 from collections.abc import Awaitable, Callable
@@ -270,6 +271,21 @@ def test_with_many_lost_questions_fewer_are_in_flight() -> None:
     assert engine._window.size < 100
 
 
+def test_a_question_that_hangs_is_lost_once_however_often_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lost = []
+
+    async def scenario(engine: Engine, _server: Server) -> Any:
+        monkeypatch.setattr(engine._window, "lost", lambda: lost.append(1))
+        return await ask(engine, timeout=SOON)
+
+    found, _, server = run(is_silent, scenario)
+    assert found is Outcome.TIMEOUT
+    assert len(server.asked) > 2
+    assert len(lost) == 1
+
+
 def test_no_more_than_allowed_are_in_flight() -> None:
     flying, most = set(), 0
 
@@ -408,6 +424,39 @@ def test_time_in_which_we_were_held_up_does_not_count(monkeypatch: pytest.Monkey
 
     found, _, _ = run(is_silent, scenario, limits=replace(LOCAL, resend=PATIENT))
     assert isinstance(found, bytes)
+
+
+def test_a_server_that_does_not_answer_any_more_is_not_asked_first() -> None:
+    """It costs a few questions their time, and not each."""
+
+    async def go() -> tuple[list[Any], list[tuple[int, int]]]:
+        loop = asyncio.get_running_loop()
+        created = [
+            await loop.create_datagram_endpoint(
+                functools.partial(Server, script), local_addr=("127.0.0.1", free_port("127.0.0.1"))
+            )
+            for script in (is_silent, answers)
+        ]
+        one, other = (server for _, server in created)
+        engine = Engine([each.get_extra_info("sockname")[:2] for each, _ in created], QUICK)
+        asked = []
+
+        async def ask_on(count: int) -> list[Any]:
+            found = [await ask(engine, f"n{n}.example", 2 * SOON) for n in range(count)]
+            asked.append((len(set(one.asked)), len(set(other.asked))))
+            return found
+
+        found = [*await ask_on(4), *await ask_on(20)]
+        one.script, other.script = other.script, one.script
+        found += await ask_on(5)
+        engine.close()
+        for transport, _ in created:
+            transport.close()
+        return found, asked
+
+    found, asked = asyncio.run(go())
+    assert all(isinstance(each, bytes) for each in found)
+    assert asked == [(4, 4), (4, 24), (9, 28)]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
