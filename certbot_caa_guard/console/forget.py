@@ -14,7 +14,6 @@ from certbot_caa_guard.console.lock import LockedError, locked
 from certbot_caa_guard.console.status import choose
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.plugin import lineage as state
-from certbot_caa_guard.plugin.kept import pending_names
 from certbot_caa_guard.report import text
 
 _ALL_WELL, _NOT_FOUND_OUT = 0, 3
@@ -47,8 +46,9 @@ def run(options: argparse.Namespace) -> int:
     lineages.read_all(config_dir)
     try:
         with locked(config_dir / ".certbot.lock"):
-            one = _holder(choose(lineages.read_all(config_dir), options.cert_name), name)
-            _forget(one, name, config_dir)
+            holders = _holders(choose(lineages.read_all(config_dir), options.cert_name), name)
+            for one in holders:
+                _forget(one, name)
     except LockedError:
         print("A certbot is running: try again when it has ended. Nothing was changed.")
         return _NOT_FOUND_OUT
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"cannot write to {config_dir}: {error.strerror}") from error
     except state.StateError as error:
         raise UsageError(str(error)) from error
-    print(f"{name} is forgotten: {one.name} neither wants nor holds it any more.")
+    print(f"{name} is forgotten: {holders[0].name} neither wants nor holds it any more.")
     return _ALL_WELL
 
 
@@ -67,11 +67,14 @@ def _name(argument: str) -> str:
         raise UsageError(str(error)) from error
 
 
-def _holder(known: Sequence[Lineage], name: str) -> Lineage:
-    """:raises UsageError: when none holds it, or several do."""
+def _holders(known: Sequence[Lineage], name: str) -> list[Lineage]:
+    """The certificate of one name that holds it, with or without what still waits for it.
+
+    :raises UsageError: when none holds it, or several do.
+    """
     holders = [one for one in known if name in one.kept.held_names]
-    if len(holders) == 1:
-        return holders[0]
+    if len({one.name for one in holders}) == 1:
+        return holders
     if holders:
         raise UsageError(
             f"{name} is held from {text.listing([one.name for one in holders])}: choose one with "
@@ -84,10 +87,9 @@ def _holder(known: Sequence[Lineage], name: str) -> Lineage:
     raise UsageError(f"{name} is not held; {there}{unread if broken else ''}")
 
 
-def _forget(one: Lineage, name: str, config_dir: Path) -> None:
+def _forget(one: Lineage, name: str) -> None:
     """:raises StateError: when it cannot be written."""
-    pending = lineages.pending_folder(config_dir)
-    for certname in set(pending_names(one.name)) & set(state.all_pending(pending)):
-        state.forget_pending(pending, certname, name)
+    for waiting in one.waiting:
+        waiting.forget(name)
     if one.conf is not None:
         state.write(one.conf, one.kept.without(name))

@@ -12,7 +12,7 @@ from typing import Any
 from certbot_caa_guard import grace
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.plugin import lineage as state
-from certbot_caa_guard.plugin.kept import pending_names
+from certbot_caa_guard.plugin import pending
 
 DEFAULT_CONFIG_DIR = "/etc/letsencrypt"
 
@@ -40,6 +40,7 @@ class Lineage:
     :ivar conf: its renewal configuration; None where there is no certificate yet.
     :ivar certificate: the current one.
     :ivar kept: what the guard wants and holds.
+    :ivar waiting: where that stands until it is in the renewal configuration.
     :ivar parameters: the options that certbot restores at a renewal.
     :ivar renew_before: how long before its end certbot renews it, in certbot's words, if the user
         set that.
@@ -50,6 +51,7 @@ class Lineage:
     conf: Path | None = None
     certificate: Certificate | None = None
     kept: state.Names = field(default_factory=state.Names)
+    waiting: tuple[pending.Pending, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     renew_before: str | None = None
     trouble: str | None = None
@@ -117,12 +119,16 @@ def read_all(config_dir: Path) -> list[Lineage]:
     if not config_dir.is_dir():
         raise UsageError(f"there is no {config_dir}: name certbot's with --config-dir")
     _must_be_ours(config_dir)
-    pending = state.all_pending(pending_folder(config_dir))
     confs = sorted((config_dir / "renewal").glob("*.conf"))
     found = [_read(conf, config_dir) for conf in confs]
-    names = {certname for one in found for certname in pending_names(one.name)}
-    found += [Lineage(name, kept=kept) for name, kept in pending.items() if name not in names]
-    return sorted(found, key=lambda one: one.name)
+    taken = {one for lineage in found for one in lineage.waiting}
+    troubled = {one.name for one in found if one.trouble}
+    found += [
+        Lineage(one.certname, kept=one.names, waiting=(one,))
+        for one in pending.all_in(pending_folder(config_dir))
+        if one not in taken and one.certname not in troubled
+    ]
+    return sorted(found, key=lambda one: (one.name, one.conf is None))
 
 
 def issued(config_dir: Path, *, since: float) -> Iterator[Certificate]:
@@ -167,16 +173,17 @@ def _read_sound(name: str, conf: Path, config_dir: Path) -> Lineage:
         raise ValueError("it does not say where the certificate is (cert = …)")
     certificate = _certificate(Path(path))
     kept = state.read(settings.get(state.SECTION))
-    for certname in pending_names(name):
-        if kept.held:
-            break
-        kept = state.read_pending(pending_folder(config_dir), certname, certificate.names)
+    waiting = pending.of(pending_folder(config_dir), name)
+    waiting = [one for one in waiting if one.is_for(certificate.names)]
+    if waiting and not kept.held:
+        kept = waiting[0].names
     parameters = settings.get("renewalparams")
     return Lineage(
         name,
         conf,
         certificate,
         kept,
+        tuple(waiting),
         parameters if isinstance(parameters, dict) else {},
         said if isinstance(said := settings.get("renew_before_expiry"), str) else None,
     )

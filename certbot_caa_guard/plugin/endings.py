@@ -1,4 +1,4 @@
-"""What the user is told where an issuance ends before its order."""
+"""What the user is told of how an issuance ends, and of what becomes of names."""
 
 from __future__ import annotations
 
@@ -77,6 +77,14 @@ def of_csr(failing: Sequence[str]) -> str:
 
 def _mend(failing: Sequence[str]) -> str:
     return f"Run certbot-caa-guard check {shlex.quote(failing[0])} for what to mend."
+
+
+def of_let_go(names: Sequence[str]) -> str:
+    """What became of held names that a person asks for no more."""
+    return (
+        f"CAA guard: {text.listing(names)} was held for this certificate, and is forgotten now, "
+        "since you ask for the certificate without it."
+    )
 
 
 def of_spared(course: Course) -> str:

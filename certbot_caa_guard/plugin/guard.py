@@ -30,6 +30,7 @@ from certbot_caa_guard.plugin.answers import Answers
 from certbot_caa_guard.plugin.barrier import safely
 from certbot_caa_guard.plugin.certificate import Certificate, certificate_of
 from certbot_caa_guard.plugin.display import Display
+from certbot_caa_guard.plugin.keeping import Keeping
 from certbot_caa_guard.plugin.orders import CertbotOrders
 from certbot_caa_guard.plugin.sharing import OpenResolvers
 from certbot_caa_guard.plugin.stopped import Stopped
@@ -114,8 +115,7 @@ class Session:
         self._config = call.config
         self._display = Display(quiet=bool(call.config.quiet))
         self._resources = ExitStack()
-        self._kept = state.Names()
-        self._held: dict[str, state.Held] = {}
+        self._keeping = Keeping(call.config, call.lineage)
         self._issuers: tuple[str, ...] = ()
         self._wanted = list(call.names)
         self._issuance: Issuance | None = None
@@ -148,14 +148,15 @@ class Session:
         :raises Stopped: when nothing is to be ordered.
         """
         call = self._call
-        self._kept = self._read_state()
+        self._keeping.read()
         if not call.asked:
-            self._wanted = self._kept.wanted_with(call.names)
+            self._wanted = self._keeping.before.wanted_with(call.names)
         self._issuance = self._make_issuance()
         survey = self._issuance.survey()
         names = self._within_limits(self._divide(survey))
         if not call.csr and call.lineage is None:
             self.certname = call.certname or _usual_certname(self._wanted[0])
+            self._keeping.names(self._pending_name)
         self._keep(names)
         self._tell_remembered()
         self._issuance.without([name for name in self._wanted if name not in names])
@@ -171,7 +172,7 @@ class Session:
     def hold(self, hold: Hold) -> list[str]:
         """Leave names out after the CA refused them, and return what is left to order."""
         issuance = self.issuance
-        told = all(name in self._kept.held_names for name in hold.names)
+        told = all(name in self._keeping.before.held_names for name in hold.names)
         evidence = {name: self._evidence(name) for name in hold.names}
         self._note_held(hold.names, {}, evidence)
         names = [name for name in issuance.names if name not in hold.names]
@@ -189,23 +190,20 @@ class Session:
         """Put the state where it belongs, now that the certificate is there."""
         if self._config.dry_run or lineage is None:
             return
-        held = tuple(one for name, one in self._held.items() if name not in lineage.names())
-        names = state.Names(tuple(self._wanted), held)
-        state.write(Path(lineage.configfile.filename), names)
-        for certname in {self._pending_name, *kept.pending_names(lineage.lineagename)}:
-            state.remove_pending(kept.pending_folder(self._config), certname)
-        back = [name for name in self._kept.held_names if name in lineage.names()]
+        there = set(lineage.names())
+        self._keeping.done(lineage, self._wanted)
+        before = self._keeping.before.held_names
+        back = [name for name in before if name in there]
         if back:
             self._display.alert(f"CAA guard: back in the certificate: {text.listing(back)}.")
+        gone = [name for name in before if name not in {*there, *self._wanted}]
+        if gone:
+            self._display.note(endings.of_let_go(gone))
 
     def failed(self) -> None:
-        """Forget what was pending for a first certificate that has not come about.
-
-        Where there is one after all, and only a later step failed, what is pending stays.
-        """
-        conf = Path(self._config.renewal_configs_dir, f"{self._pending_name}.conf")
-        if self._call.lineage is None and not self._config.dry_run and not conf.exists():
-            state.remove_pending(kept.pending_folder(self._config), self._pending_name)
+        """Forget what was kept for a first certificate that has not come about."""
+        if not self._config.dry_run:
+            self._keeping.failed()
 
     def orders(self, place: Callable[[], Any], finalize: Callable[..., Any]) -> CertbotOrders:
         """certbot's orders for one CSR."""
@@ -253,7 +251,7 @@ class Session:
                 on_fail=OnFail(config.caa_guard_on_fail),
                 retries=int(config.caa_guard_retries),
                 spare=self._waited_for | self._never_drop,
-                rejoining=frozenset(self._kept.held_names).intersection(self._wanted)
+                rejoining=frozenset(self._keeping.before.held_names).intersection(self._wanted)
                 - self._covered,
                 may_split=self._call.may_order_anew and not self._call.csr,
                 is_urgent=self._call.asked or not self._waited_for,
@@ -371,7 +369,7 @@ class Session:
         if closed is None:
             return names
         # Without what comes back the order is another, and may be an exempt renewal.
-        rejoining = [name for name in names if name in self._kept.held_names]
+        rejoining = [name for name in names if name in self._keeping.before.held_names]
         names = self._without(names, rejoining, lambda _names: endings.of_limit(closed))
         if not rejoining or issuance.closed(names) is not None:
             raise Stopped(endings.of_limit(closed))
@@ -478,14 +476,15 @@ class Session:
             return not self._history.count(Kind.PUT_OFF, self._key(name), within=_A_DAY)
         if name in survey.division.spared:
             return False  # it is ordered: if that fails, the CA says why
-        known = {held.name: held.verdict for held in self._kept.held}
+        known = {held.name: held.verdict for held in self._keeping.before.held}
         return known.get(name) != survey.verdicts[name].value
 
     def _tell_remembered(self) -> None:
-        if self._held and not self._config.dry_run:
+        if self._keeping.held and not self._config.dry_run:
+            held = text.listing(list(self._keeping.held))
             self._display.note(
-                f"CAA guard: remembered {text.listing(list(self._held))}: to be put back at the "
-                "next renewal at which they pass."
+                f"CAA guard: remembered {held}: to be put back at the next renewal at which they "
+                "pass."
             )
 
     def _note_held(
@@ -495,12 +494,12 @@ class Session:
         evidence: Mapping[str, Evidence],
     ) -> None:
         now = _now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        since = {held.name: held.since for held in self._kept.held}
+        since = {held.name: held.since for held in self._keeping.before.held}
         self._history.record(Kind.HELD, names)
         for name in names:
             known = evidence[name]
             verdict = verdicts.get(name) or (Verdict.DENIED if known.ca_refused else Verdict.BROKEN)
-            self._held[name] = state.Held(
+            self._keeping.held[name] = state.Held(
                 name, verdict.value, since.get(name, now), _owner(known) or known.identifier.domain
             )
 
@@ -510,22 +509,8 @@ class Session:
 
     def _keep(self, ordered: Sequence[str]) -> None:
         """Put what is held on disk before the order that leaves it out."""
-        if self._config.dry_run or not self._held or self._call.csr:
-            return
-        # What is ordered again stays held until it is in the certificate.
-        rejoining = {one.name: one for one in self._kept.held if one.name in self._wanted}
-        names = state.Names(tuple(self._wanted), tuple((rejoining | self._held).values()))
-        lineage = self._call.lineage
-        if lineage is not None:
-            state.write(Path(lineage.configfile.filename), names)
-        else:
-            state.write_pending(
-                kept.pending_folder(self._config), self._pending_name, names, ordered
-            )
-
-    def _read_state(self) -> state.Names:
-        lineage = self._call.lineage
-        return kept.kept_of(lineage, self._config) if lineage is not None else state.Names()
+        if not self._config.dry_run and self._keeping.held and not self._call.csr:
+            self._keeping.put(self._wanted, ordered)
 
     def _hooks_will_run(self) -> bool:
         config = self._config

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from certbot_caa_guard.plugin import lineage as state
+from certbot_caa_guard.plugin import pending
 
 _FOLDER = "caa-guard"
-
-# certbot numbers a lineage whose name is taken.
-_NUMBERED = re.compile(r"-\d{4}$")
 
 
 def state_folder(config: Any) -> Path:
@@ -25,33 +22,30 @@ def pending_folder(config: Any) -> Path:
     return state_folder(config) / "pending"
 
 
-def pending_names(lineagename: str) -> tuple[str, ...]:
-    """What the names of a lineage may stand under in that folder."""
-    return tuple(dict.fromkeys([lineagename, _NUMBERED.sub("", lineagename)]))
+def pending_for(lineage: Any, config: Any) -> list[pending.Pending]:
+    """What was kept for the certificate of *lineage* before it came about.
+
+    The first issuance was killed before it could put that into the renewal configuration.
+    """
+    kept = pending.of(pending_folder(config), lineage.lineagename)
+    return [one for one in kept if one.is_for(lineage.names())] if kept else []
 
 
 def kept_of(lineage: Any, config: Any) -> state.Names:
-    """What *lineage* wants and holds.
-
-    Names that are still pending count: the first issuance was killed before it could put them
-    into the renewal configuration.
+    """What *lineage* wants and holds; names that are still pending count.
 
     :raises certbot_caa_guard.plugin.lineage.StateError: when it cannot be read.
     """
     kept = state.read(lineage.configfile.get(state.SECTION))
-    for certname in pending_names(lineage.lineagename):
-        if kept.held:
-            break
-        kept = state.read_pending(pending_folder(config), certname, lineage.names())
-    return kept
+    waiting = [] if kept.held else pending_for(lineage, config)
+    return waiting[0].names if waiting else kept
 
 
 def may_hold(conf: Path, config: Any) -> bool:
     """Whether the lineage of *conf* may hold a name: a quick look, for there may be thousands."""
     if f"[{state.SECTION}]" in conf.read_text("utf-8", "replace"):
         return True
-    folder = pending_folder(config)
-    return any((folder / f"{name}.json").exists() for name in pending_names(conf.stem))
+    return pending.is_any(pending_folder(config), conf.stem)
 
 
 def wants_just(lineage: Any, config: Any, names: Collection[str]) -> bool:
@@ -69,9 +63,10 @@ def let_go(lineage: Any, config: Any, names: Collection[str]) -> list[str]:
     kept = kept_of(lineage, config)
     gone = [name for name in kept.held_names if name not in names]
     if gone:
+        waiting = pending_for(lineage, config)
         state.write(Path(lineage.configfile.filename), kept.without(*gone))
-        for certname in pending_names(lineage.lineagename):
-            state.remove_pending(pending_folder(config), certname)
+        for one in waiting:
+            one.remove()
         # certbot writes the file anew at a renewal, from what it has read of it.
         lineage.configfile.reload()
     return gone

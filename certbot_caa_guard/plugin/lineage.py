@@ -1,26 +1,24 @@
-"""Wanted and held names, on disk: in a lineage's renewal configuration, or pending before it.
+"""Wanted and held names, in a lineage's renewal configuration.
 
 Rule: a held name is on disk before the order that leaves it out.  At a first issuance there is
-no renewal configuration yet; until there is, the names stand in a file of their own.
+no renewal configuration yet: see :mod:`certbot_caa_guard.plugin.pending`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from certbot_caa_guard import names
 
 SECTION = "caa_guard"
-_FORMAT = 1
-_PRIVATE = 0o600
+FORMAT = 1
 _TEMPORARY = ".caa-guard"
 
 
@@ -89,9 +87,9 @@ def read(section: object) -> Names:
         raise StateError(f"{SECTION} is not a section but {section!r}")
     # As it stands in the file: ConfigObj's own methods would interpolate.
     values = dict(dict.items(section))
-    if str(values.get("format")) != str(_FORMAT):
+    if str(values.get("format")) != str(FORMAT):
         raise StateError(
-            f"[{SECTION}] has the format {values.get('format')!r}, not {_FORMAT}: it was written "
+            f"[{SECTION}] has the format {values.get('format')!r}, not {FORMAT}: it was written "
             "by another version of the guard"
         )
     return Names(
@@ -116,7 +114,7 @@ def write(conf: Path, state: Names) -> None:
             del config[SECTION]  # or else the section would become its value, as text
         if state.held:
             config[SECTION] = {
-                "format": str(_FORMAT),
+                "format": str(FORMAT),
                 "wanted": list(state.wanted),
                 "held": [str(held) for held in state.held],
             }
@@ -129,68 +127,9 @@ def write(conf: Path, state: Names) -> None:
         # ConfigObj can read values that it cannot write, such as one with quotes of both kinds.
         if _config(io.BytesIO(content.getvalue())) != config:
             raise StateError(f"cannot write to {conf}: something else in it would change")
-        _replace(conf, content.getvalue())
+        replace_file(conf, content.getvalue())
     except (OSError, UnicodeError, configobj.ConfigObjError) as error:
         raise StateError(f"cannot write to {conf}: {error}") from error
-
-
-def write_pending(folder: Path, certname: str, state: Names, ordered: Sequence[str]) -> None:
-    """Keep *state* for a certificate that is not there yet.
-
-    :param ordered: the names that are ordered now.
-    :raises StateError: when it cannot be written.
-    """
-    document = {"format": _FORMAT, **asdict(state), "ordered": list(ordered)}
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        text = json.dumps(document, indent=1)
-        _replace(_pending(folder, certname), text.encode(), mode=_PRIVATE)
-    except OSError as error:
-        raise StateError(f"cannot write to {folder}: {error}") from error
-
-
-def read_pending(folder: Path, certname: str, in_certificate: Sequence[str]) -> Names:
-    """What was kept for a certificate that has come about since.
-
-    :param in_certificate: the names in it; where they are not those that were ordered, the
-        certificate is of another request and nothing is taken over.
-    """
-    try:
-        document = json.loads(_pending(folder, certname).read_text("utf-8"))
-        if document["format"] != _FORMAT or set(document["ordered"]) != set(in_certificate):
-            return Names()
-        return _names_in(document)
-    except (OSError, ValueError, KeyError, TypeError):
-        return Names()
-
-
-def all_pending(folder: Path) -> dict[str, Names]:
-    """What is kept for certificates that may not be there yet, by the name of their lineage."""
-    found = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            found[path.stem] = _names_in(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return found
-
-
-def forget_pending(folder: Path, certname: str, name: str) -> None:
-    """Forget one name that is kept for *certname*, and the file with the last of them.
-
-    :raises StateError: when the file cannot be read or written.
-    """
-    path = _pending(folder, certname)
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        kept = _names_in(document).without(name)
-        if not kept.held:
-            path.unlink()
-            return
-        text = json.dumps({**document, **asdict(kept)}, indent=1)
-        _replace(path, text.encode(), mode=_PRIVATE)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StateError(f"cannot write to {path}: {error}") from error
 
 
 def load(conf: Path) -> Any:
@@ -204,22 +143,6 @@ def load(conf: Path) -> Any:
         return _config(str(conf))
     except (OSError, UnicodeError, configobj.ConfigObjError) as error:
         raise StateError(f"cannot be read: {error}") from error
-
-
-def remove_pending(folder: Path, certname: str) -> None:
-    """Forget what was kept for *certname*."""
-    with contextlib.suppress(OSError):
-        _pending(folder, certname).unlink()
-
-
-def _names_in(document: Any) -> Names:
-    held = tuple(Held(**held) for held in document["held"])
-    return Names(tuple(document["wanted"]), held)
-
-
-def _pending(folder: Path, certname: str) -> Path:
-    # A lineage name holds no slash: certbot refuses it.
-    return folder / f"{certname.replace('/', '_')}.json"
 
 
 def _read_held(text: str) -> Held:
@@ -254,7 +177,7 @@ def _list(value: object) -> list[str]:
     return [str(item) for item in value]
 
 
-def _replace(path: Path, content: bytes, mode: int | None = None) -> None:
+def replace_file(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write *content* beside *path* and move it there, so that a kill leaves the old or the new."""
     temporary = path.with_name(path.name + _TEMPORARY)
     if mode is None:

@@ -208,7 +208,7 @@ def _around_find_cert(original: Callable[..., Any], config: Any, names: Any, cer
     )
     if in_certificate is None:
         should_get, found = original(config, names, certname)
-        if found is not None:
+        if found is not None and not should_get:
             safely(lambda: _let_go(config, names, found), None)
         return should_get, found
     should_get, found = original(config, in_certificate, certname)
@@ -511,19 +511,15 @@ def _has_just(conf: Path, config: Any, names: set[str]) -> bool:
 
 
 def _let_go(config: Any, names: Any, lineage: Any) -> None:
-    """Forget what a person no longer names."""
+    """Forget what a person no longer names, where no certificate follows that would settle it."""
     if config.dry_run or not _named_by_user(config):
         return
-    from certbot_caa_guard.plugin import kept
+    from certbot_caa_guard.plugin import endings, kept
     from certbot_caa_guard.plugin.display import Display
-    from certbot_caa_guard.report import text
 
     gone = kept.let_go(lineage, config, {str(name) for name in names})
     if gone:
-        Display(quiet=bool(config.quiet)).note(
-            f"CAA guard: {text.listing(gone)} was held for this certificate, and is forgotten "
-            "now, since you ask for the certificate without it."
-        )
+        Display(quiet=bool(config.quiet)).note(endings.of_let_go(gone))
 
 
 def _named_by_user(config: Any) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from certbot_caa_guard.plugin import lineage as state
+from certbot_caa_guard.plugin import pending
 from tests.plugin.bench import certificate
 
 SERVER = "https://ca.example/dir"
@@ -59,7 +60,7 @@ class Configuration:
     def pending(self, name: str, ordered: Sequence[str], held: Sequence[str]) -> None:
         """Names held at a first issuance that was killed."""
         folder = self.folder / "caa-guard" / "pending"
-        state.write_pending(folder, name, self.names(ordered, held), ordered)
+        pending.write(folder, name, self.names(ordered, held), ordered)
 
     def account(self, name: str, uri: str) -> None:
         """An account of certbot's at SERVER."""

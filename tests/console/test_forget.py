@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from certbot_caa_guard.console import lock
+from certbot_caa_guard.console import lineages, lock
 from certbot_caa_guard.plugin import lineage as state
+from certbot_caa_guard.plugin import pending
 from tests.console.configuration import Configuration
 from tests.console.conftest import Call
 
@@ -79,11 +80,11 @@ def test_names_without_a_certificate_are_forgotten_too(
     configuration: Configuration, console: Call
 ) -> None:
     configuration.pending("a.net", ["a.net"], ["b.net", "c.net"])
-    pending = configuration.folder / "caa-guard" / "pending"
+    folder = lineages.pending_folder(configuration.folder)
     assert console("forget", "b.net")[0] == 0
-    assert state.all_pending(pending)["a.net"].held_names == ("c.net",)
+    assert [one.names.held_names for one in pending.all_in(folder)] == [("c.net",)]
     assert console("forget", "c.net")[0] == 0
-    assert not list(pending.iterdir())
+    assert not list(folder.iterdir())
 
 
 def test_names_of_a_killed_order_whose_certificate_came_are_forgotten_too(
@@ -96,9 +97,15 @@ def test_names_of_a_killed_order_whose_certificate_came_are_forgotten_too(
     assert "1 of 2 wanted names" in console("status")[1]
 
 
-def test_a_pending_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(state.StateError, match="cannot write to"):
-        state.forget_pending(tmp_path, "a.net", "b.net")
+def test_names_that_several_requests_for_one_certificate_hold_are_forgotten_everywhere(
+    configuration: Configuration, console: Call
+) -> None:
+    configuration.lineage("a.net", ["a.net"], held=["b.net"])
+    configuration.pending("a.net", ["a.net", "x.net"], ["b.net"])
+    configuration.pending("a.net", ["a.net", "y.net"], ["b.net"])
+    assert console("forget", "b.net")[0] == 0
+    assert configuration.kept("a.net").held_names == ()
+    assert not list(lineages.pending_folder(configuration.folder).iterdir())
 
 
 def test_what_cannot_be_written_is_told(

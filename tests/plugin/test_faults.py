@@ -269,8 +269,8 @@ def test_certbot_goes_on_whatever_function_of_the_guard_is_broken(
         "split.py:split",
         "history.py:History.__init__",
         "history.py:History.count",
-        "plugin/lineage.py:write_pending",
-        "plugin/guard.py:Session._keep",
+        "plugin/pending.py:write",
+        "plugin/keeping.py:Keeping.put",
         "preflight.py:Preflight.round",
     ],
 )

@@ -145,12 +145,57 @@ class TestFirstIssuance:
             bench.issue(*NAMES)
         assert [path.name for path in bench.pending.iterdir()] == ["a.net.json"]
 
+    def test_another_certificate_of_that_name_leaves_what_is_pending(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is the only record of what the first one holds: that was killed in its hooks."""
+        bench.answers({"b.net": DENIED, "y.net": DENIED})
+        with monkeypatch.context() as killed:
+            killed.setattr(main.hooks, "deploy_hook", kill)
+            with pytest.raises(KeyboardInterrupt):
+                bench.issue(*NAMES)
+        assert bench.issue("a.net", "x.net").lineagename == "a.net-0001"
+        assert bench.issue("a.net", "y.net", "z.net").lineagename == "a.net-0002"
+        bench.issue(lineage=bench.reload("a.net-0001"))
+        bench.answers({})
+        assert bench.issue(lineage=bench.reload("a.net")).names() == [*NAMES]
+        assert list(bench.pending.iterdir()) == []
+
+    def test_what_an_earlier_request_for_the_same_names_left_pending_is_gone_afterwards(
+        self, bench: Bench
+    ) -> None:
+        bench.pending.mkdir(parents=True)
+        (bench.pending / "a.net.json").write_text(pending_text())
+        bench.issue(*NAMES)
+        assert list(bench.pending.iterdir()) == []
+
+    def test_nor_does_one_stay_for_names_that_nobody_wants_any_more(self, bench: Bench) -> None:
+        bench.pending.mkdir(parents=True)
+        (bench.pending / "a.net.json").write_text(pending_text())
+        bench.issue(*REST)
+        assert list(bench.pending.iterdir()) == []
+        assert held(bench) == []
+
+    def test_one_that_fails_leaves_nothing_for_an_older_lineage_of_that_name(
+        self, bench: Bench
+    ) -> None:
+        bench.lineage("a.net", REST)
+        bench.answers({"b.net": DENIED})
+        bench.acme.finalizing.append(error(rate_limited()))
+        with pytest.raises(messages.Error):
+            bench.issue(*NAMES)
+        assert list(bench.pending.iterdir()) == []
+
     def test_an_ip_address_passes(self, bench: Bench) -> None:
         names = ["a.net", "192.0.2.7"]
         bench.acme.finalizing.append(error(rate_limited()))
         with pytest.raises(messages.Error):
             bench.issue(*names)
         assert bench.acme.ordered == [names]
+
+
+def kill(*_arguments: object) -> None:
+    raise KeyboardInterrupt
 
 
 def guard_call(bench: Bench, names: list[Any]) -> Any:
@@ -335,6 +380,23 @@ class TestRenewal:
         lineage = self.with_held(bench)
         bench.issue(*REST, lineage=lineage)
         assert (bench.acme.ordered, held(bench)) == ([REST], [])
+
+    def test_held_names_that_nobody_asks_for_any_more_are_forgotten_and_told(
+        self, bench: Bench
+    ) -> None:
+        bench.issue("a.net", "d.net", lineage=self.with_held(bench))
+        assert held(bench) == []
+        assert "b.net was held for this certificate, and is forgotten" in bench.said
+
+    @pytest.mark.parametrize("more", [(), ("e.net",)], ids=["alone", "with another held one"])
+    def test_but_not_by_a_request_that_fails(self, bench: Bench, more: tuple[str, ...]) -> None:
+        lineage = self.with_held(bench)
+        bench.answers({"e.net": DENIED})
+        bench.acme.failing = {"d.net": not_about_caa()}
+        with pytest.raises(errors.AuthorizationError):
+            bench.issue("a.net", "d.net", *more, lineage=lineage)
+        assert held(bench) == ["b.net", *more]
+        assert "forgotten" not in bench.said
 
     def test_rejoining_names_do_not_stop_the_renewal(self, bench: Bench) -> None:
         lineage = self.with_held(bench)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -213,98 +211,3 @@ def test_what_is_wanted_follows_from_what_is_kept_and_what_is_there(
     kept: Names, there: list[str], expected: list[str]
 ) -> None:
     assert kept.wanted_with(there) == expected
-
-
-class TestPending:
-    """Before there is a renewal configuration."""
-
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        return tmp_path / "caa-guard" / "pending"
-
-    def write(self, folder: Path, certname: str = "a.net") -> None:
-        lineage.write_pending(folder, certname, NAMES, ["a.net"])
-
-    def test_what_is_written_is_read(self, folder: Path) -> None:
-        self.write(folder)
-        assert lineage.read_pending(folder, "a.net", ["a.net"]) == NAMES
-
-    def test_the_order_of_the_names_does_not_matter(self, folder: Path) -> None:
-        lineage.write_pending(folder, "a.net", NAMES, ["a.net", "d.net"])
-        assert lineage.read_pending(folder, "a.net", ["d.net", "a.net"]) == NAMES
-
-    def test_a_certificate_of_another_request_takes_nothing_over(self, folder: Path) -> None:
-        self.write(folder)
-        assert lineage.read_pending(folder, "a.net", ["a.net", "x.net"]) == Names()
-
-    def test_another_lineage_takes_nothing_over(self, folder: Path) -> None:
-        self.write(folder)
-        assert lineage.read_pending(folder, "x.net", ["a.net"]) == Names()
-
-    def test_the_file_is_private(self, folder: Path) -> None:
-        self.write(folder)
-        (path,) = folder.iterdir()
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-    def test_the_folders_are_private(self, folder: Path) -> None:
-        self.write(folder)
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-    def test_it_is_written_again_whole(self, folder: Path) -> None:
-        self.write(folder)
-        lineage.write_pending(folder, "a.net", Names(("a.net", "b.net"), (B,)), ["a.net"])
-        assert lineage.read_pending(folder, "a.net", ["a.net"]).held == (B,)
-
-    def test_a_kill_while_writing_leaves_the_old_file(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self.write(folder)
-        with monkeypatch.context() as killed:
-            killed.setattr(Path, "replace", die)
-            with pytest.raises(KeyboardInterrupt):
-                lineage.write_pending(folder, "a.net", Names(), [])
-        assert lineage.read_pending(folder, "a.net", ["a.net"]) == NAMES
-
-    def test_it_can_be_removed(self, folder: Path) -> None:
-        self.write(folder)
-        lineage.remove_pending(folder, "a.net")
-        assert list(folder.iterdir()) == []
-
-    def test_removing_what_is_not_there_is_no_error(self, folder: Path) -> None:
-        lineage.remove_pending(folder, "a.net")
-
-    def test_a_name_does_not_lead_out_of_the_folder(self, folder: Path) -> None:
-        self.write(folder, "../../x")
-        assert [path.name for path in folder.iterdir()] == [".._.._x.json"]
-
-    def test_where_nothing_can_be_written_is_an_error(self, folder: Path) -> None:
-        folder.parent.touch()
-        with pytest.raises(StateError, match="cannot write to"):
-            self.write(folder)
-
-    @pytest.mark.parametrize(
-        "spoil",
-        [
-            lambda document: {**document, "format": 2},
-            lambda document: {**document, "held": [{"name": "b.net"}]},
-            lambda document: {**document, "held": 7},
-            lambda document: {k: v for k, v in document.items() if k != "wanted"},
-            lambda _document: [],
-            lambda _document: "x",
-        ],
-        ids=["format", "half a held name", "no list", "a member is missing", "a list", "a text"],
-    )
-    def test_what_cannot_be_read_is_passed_over(
-        self, folder: Path, spoil: Callable[[Any], Any]
-    ) -> None:
-        self.write(folder)
-        (path,) = folder.iterdir()
-        path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
-        assert lineage.read_pending(folder, "a.net", ["a.net"]) == Names()
-
-    @pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
-    def test_a_corrupt_file_is_passed_over(self, folder: Path, content: bytes) -> None:
-        self.write(folder)
-        (path,) = folder.iterdir()
-        path.write_bytes(content)
-        assert lineage.read_pending(folder, "a.net", ["a.net"]) == Names()
