@@ -16,7 +16,7 @@ _TIME = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": _DAY}
 
 # What certbot's renew_before_expiry mostly says; its own parser knows many more ways.
-_INTERVAL = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*(minute|hour|day|week|month|year)s?\s*")
+_INTERVAL = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*(minute|hour|day|week|month|year)s?")
 _INTERVALS = {
     "minute": timedelta(minutes=1),
     "hour": timedelta(hours=1),
@@ -48,10 +48,14 @@ def parse(text: str) -> timedelta:
 def renewal_window(lifetime: timedelta, renew_before_expiry: str | None = None) -> timedelta:
     """How long before its end certbot starts to renew a certificate.
 
-    :param renew_before_expiry: what the lineage says of it, in certbot's words (``30 days``);
-        without, or where it cannot be read, half of a lifetime below ten days, else a third.
+    :param renew_before_expiry: what the lineage says of it, in certbot's words (``30 days``, or
+        ``30``); without, or where it cannot be read, half of a lifetime below ten days, else a
+        third.
     """
-    said = _INTERVAL.fullmatch(renew_before_expiry or "")
+    interval = (renew_before_expiry or "").strip()
+    if interval.isdigit():
+        interval += " days"
+    said = _INTERVAL.fullmatch(interval)
     if said is None:
         return lifetime / (2 if lifetime < 10 * _DAY else 3)
     return min(lifetime, float(said[1]) * _INTERVALS[said[2]])
