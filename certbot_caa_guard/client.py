@@ -67,6 +67,9 @@ __all__ = [
 
 _LOG = logging.getLogger(__name__)
 
+# A program that goes on and on: what it saw so many seconds ago is as good as from an earlier run.
+_RUN = 3600.0
+
 MakeCsr = Callable[[Sequence[str]], bytes]
 
 
@@ -226,6 +229,7 @@ class GuardedClient:
         self._teller = teller
         self._progress = progress
         self._time = time or Time()
+        self._began = self._time.now()
 
     def check(self, wanted: Iterable[str]) -> checking.Report:
         """Ask about names as the CA would, without ordering anything.
@@ -304,6 +308,7 @@ class GuardedClient:
                 retries=options.retries,
                 spare=frozenset(_normal(options.spare)),
                 rejoining=frozenset(_normal(options.rejoining)),
+                account=self._account_uri or "",
             ),
             surroundings=Surroundings(
                 clock=self._time.clock,
@@ -313,6 +318,7 @@ class GuardedClient:
                 history=stack.enter_context(History(options.history, now=self._time.now)),
                 patience=Patience(options.deadline),
                 clock_skew=self._clock_skew,
+                began=max(self._began, self._time.now() - _RUN),
             ),
         )
         return _Run(issuance, preflight, self._issuers, scribe)

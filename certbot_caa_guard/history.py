@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -92,13 +93,17 @@ class History:
             self._execute("INSERT INTO event VALUES (?, ?, ?)", (identifier, kind.value, now))
         self._execute("DELETE FROM event WHERE at < ?", (now - _KEPT_FOR,))
 
-    def count(self, kind: Kind, identifier: str, *, within: float) -> int:
-        """How often *kind* happened to *identifier* in the last so many seconds."""
+    def count(self, kind: Kind, identifier: str, *, within: float, before: float = math.inf) -> int:
+        """How often *kind* happened to *identifier* in the last so many seconds.
+
+        :param before: seconds since the epoch; what is later does not count.
+        """
         now = self._now()
         rows = self._execute(
-            "SELECT at FROM event WHERE identifier = ? AND kind = ? AND at BETWEEN ? AND ?",
+            "SELECT at FROM event WHERE identifier = ? AND kind = ? AND at BETWEEN ? AND ? "
+            "AND at < ?",
             # An event from the future is one from before the clock was set: it tells nothing.
-            (identifier, kind.value, now - within, now),
+            (identifier, kind.value, now - within, now, before),
         )
         return len(rows)
 

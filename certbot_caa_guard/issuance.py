@@ -78,17 +78,17 @@ class Issuance:
         """
         self.names = list(names)
         self._identifiers = _parse_all(names)
-        self._lookout = Lookout(preflight, surroundings) if preflight is not None else None
         self._settings = settings
         self._world = surroundings
-        self._spending = Spending(surroundings.history, settings.account)
+        self._spending = spending = Spending(surroundings.history, settings.account)
+        self._lookout = Lookout(preflight, surroundings, spending) if preflight else None
         self._recovery = Recovery(
             self.names,
             self._identifiers,
             lookout=self._lookout,
             settings=settings,
             world=surroundings,
-            spending=self._spending,
+            spending=spending,
         )
 
     def survey(self) -> Survey:

@@ -9,11 +9,11 @@ from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.preflight import Preflight
 from certbot_caa_guard.problem import Meaning, Reading
 from certbot_caa_guard.retry import SOONEST, WATCH, Sight, Watch
+from certbot_caa_guard.spending import Spending
 from certbot_caa_guard.verdict import Result, Verdict, is_clock_right
 from certbot_caa_guard.world import Surroundings
 
-_DAY = 24 * 3600.0
-_REMEMBERED = 30 * _DAY
+_REMEMBERED = 30 * 24 * 3600.0
 
 # Looks during a wait are so far apart, from the first to the second and so on: other people's
 # servers are asked, too.
@@ -27,9 +27,10 @@ OF_CAA = frozenset({Meaning.DENIED, Meaning.DNSSEC, Meaning.TRANSIENT})
 class Lookout:
     """Drives a preflight through rounds, and waits between them."""
 
-    def __init__(self, preflight: Preflight, world: Surroundings) -> None:
+    def __init__(self, preflight: Preflight, world: Surroundings, spending: Spending) -> None:
         self.preflight = preflight
         self._world = world
+        self._spending = spending
         self._clock_was_checked = False
 
     def survey(self, identifiers: Sequence[Identifier]) -> None:
@@ -138,12 +139,15 @@ class Lookout:
 
     def _recall(self, identifiers: Sequence[Identifier]) -> None:
         """Tell the preflight what earlier runs saw."""
-        history = self._world.history
+        history, began = self._world.history, self._world.began
         for identifier in identifiers:
             name = str(identifier)
-            failed = history.count(Kind.LOOKUP_FAILED, name, within=_REMEMBERED)
-            refused = history.count(Kind.CA_REFUSED, name, within=_DAY)
-            self.preflight.report(identifier, failed_before=failed > 0, ca_refused=refused > 0)
+            failed = history.count(Kind.LOOKUP_FAILED, name, within=_REMEMBERED, before=began)
+            self.preflight.report(
+                identifier,
+                failed_before=failed > 0,
+                ca_refused=self._spending.was_denied(name),
+            )
 
     def _remember_failures(self, identifiers: Sequence[Identifier]) -> None:
         failed = [

@@ -184,8 +184,7 @@ class Recovery:
                 self._spending.met(reading.limit, self._names)
             if reading.identifier is not None and reading.meaning in OF_CAA:
                 denied = reading.meaning is Meaning.DENIED
-                event = Event.CA_REFUSED if denied else Event.CA_FAILED
-                self._world.history.record(event, [reading.identifier])
+                self._spending.failed_for_caa(reading.identifier, denied=denied)
         if self._lookout is not None:
             self._lookout.hear(failure.readings, list(self._identifiers.values()))
         if any(one.at is At.FINALIZE for one in failure.readings):
@@ -213,11 +212,18 @@ class Recovery:
         return [one for name, one in self._identifiers.items() if name in named]
 
     def _broken(self) -> list[str]:
-        """The names that hold by all that is known now, the CA's report among it."""
+        """The names that hold by all that is known now, the CA's report among it.
+
+        But for those that are spared: these are for the CA to judge.
+        """
         if self._lookout is None:
             return []
-        preflight = self._lookout.preflight
-        return [name for name, one in self._identifiers.items() if preflight.verdict(one).holds]
+        preflight, spare = self._lookout.preflight, self._settings.spare
+        return [
+            name
+            for name, one in self._identifiers.items()
+            if name not in spare and preflight.verdict(one).holds
+        ]
 
     def _end(self, step: Step, failure: _Failure) -> None:
         """Leave out what must or may be.
@@ -231,7 +237,7 @@ class Recovery:
         if failure.kind is Kind.TRANSIENT:
             self._hold(self._broken())
         if isinstance(failure.error, Refused) and not _is_busy(failure):
-            self._hold_what_rejoins(failure.error, failure.readings)
+            self._hold(self._what_rejoins(failure, failure.error))
         if step is Step.STOP:
             self._world.teller.refused(failure.readings)
             self._world.teller.next(step, 0.0)
@@ -244,15 +250,21 @@ class Recovery:
         found = [*named, *self._broken()]
         return [name for name in self._identifiers if name in found]
 
-    def _hold_what_rejoins(self, refused: Refused, readings: Sequence[Reading]) -> None:
-        """Try once more without the names that came back, as if they never had.
+    def _what_rejoins(self, failure: _Failure, refused: Refused) -> list[str]:
+        """What to leave out to try once more without names that came back, as if they never had.
 
-        They may be what is wrong, even where the CA does not say so: a changed set of names
-        meets other rate limits.
+        They may be what is wrong even where the CA names nobody: a changed set of names meets
+        other rate limits.  Where it names others only, or one that must not fail again, another
+        try would fail as well.
         """
-        failing = {name for name, _ in refused.documents} | {one.identifier for one in readings}
         rejoining = [name for name in self._names if name in self._settings.rejoining]
-        self._hold([name for name in rejoining if name in failing] or rejoining)
+        if any(name not in rejoining for name in self._exhausted(failure)):
+            return []
+        named = {name for name, _ in refused.documents}
+        named |= {one.identifier for one in failure.readings}
+        names_all = named != {None} and not any(one.others for one in failure.readings)
+        blamed = [name for name in rejoining if name in named]
+        return blamed if blamed or names_all else rejoining
 
     def _hold(self, names: Sequence[str]) -> None:
         """:raises Hold: unless there is nothing to hold, or it may not be."""

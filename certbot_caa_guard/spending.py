@@ -1,4 +1,7 @@
-"""What is spent of a CA's limits, across runs; all of it on disk before the next step.
+"""What is spent of a CA's limits, and what it said of names, across runs.
+
+All of it is on disk before the next step, for one ACME account: another CA, or the same one's
+staging environment, has limits and answers of its own.
 
 The limits are in :mod:`certbot_caa_guard.retry`.
 """
@@ -13,13 +16,14 @@ from certbot_caa_guard.history import Closed, History, Kind
 from certbot_caa_guard.ratelimit import Limit, RateLimit
 
 _HOUR = 3600.0
+_DAY = 24 * _HOUR
 
 # What a CA says of later is not believed: its longest limit is one of seven days.
-_LATEST = 7 * 24 * _HOUR
+_LATEST = 7 * _DAY
 
 
 class Spending:
-    """The budget of one ACME account."""
+    """The budget of one ACME account, and what its CA found."""
 
     def __init__(self, history: History, account: str) -> None:
         """:param account: the account's URI; an empty text where it is not known."""
@@ -42,14 +46,27 @@ class Spending:
         """Note failed authorizations; those of the same order are noted once."""
         news = [one for one in dict.fromkeys(identifiers) if one not in self._noted]
         self._noted.update(news)
-        self._history.record(Kind.AUTHORIZATION_FAILED, news)
+        subjects = [self._of_identifier(one) for one in news]
+        self._history.record(Kind.AUTHORIZATION_FAILED, subjects)
 
     def has_failed_often(self, identifier: str) -> bool:
         """Whether no other authorization of *identifier* may fail now."""
         return any(
-            self._history.count(Kind.AUTHORIZATION_FAILED, identifier, within=within) >= most
+            self._count(Kind.AUTHORIZATION_FAILED, identifier, within) >= most
             for most, within in retry.MOST_FAILED_AUTHORIZATIONS
         )
+
+    def failed_for_caa(self, identifier: str, *, denied: bool) -> None:
+        """Note what the CA found of the CAA of *identifier*.
+
+        :param denied: whether its records refuse the CA; else the lookup failed.
+        """
+        kind = Kind.CA_REFUSED if denied else Kind.CA_FAILED
+        self._history.record(kind, [self._of_identifier(identifier)])
+
+    def was_denied(self, identifier: str) -> bool:
+        """Whether the CA refused *identifier* for its CAA records within a day."""
+        return self._count(Kind.CA_REFUSED, identifier, _DAY) > 0
 
     def exhausted(self, identifiers: Iterable[str]) -> list[str]:
         """Those that the CA must not be asked about now, after what it found of their CAA."""
@@ -81,9 +98,11 @@ class Spending:
     def _failed_for_caa(self, identifier: str) -> bool:
         _, within = retry.MOST_FAILED_AUTHORIZATIONS[-1]
         return any(
-            self._history.count(kind, identifier, within=within)
-            for kind in (Kind.CA_FAILED, Kind.CA_REFUSED)
+            self._count(kind, identifier, within) for kind in (Kind.CA_FAILED, Kind.CA_REFUSED)
         )
+
+    def _count(self, kind: Kind, identifier: str, within: float) -> int:
+        return self._history.count(kind, self._of_identifier(identifier), within=within)
 
     def _of_identifier(self, identifier: str) -> str:
         return f"{self._account} {identifier}"

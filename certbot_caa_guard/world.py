@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -38,6 +39,8 @@ class Surroundings:
         known.
     :ivar explained: those identifiers for whose failed lookups an audit finds a reason.
     :ivar troubles: what other issuances of this process failed on.
+    :ivar began: when this run began, in seconds since the epoch: what was seen later was not seen
+        by an earlier one.
     """
 
     clock: Callable[[], float]
@@ -49,6 +52,7 @@ class Surroundings:
     clock_skew: Callable[[], float | None] = field(default=lambda: None)
     explained: Callable[[Sequence[Evidence]], Set[str]] = field(default=lambda _known: frozenset())
     troubles: Troubles = field(default_factory=Troubles)
+    began: float = math.inf
 
     def wait(self, seconds: float) -> None:
         """Wait, and take it off the patience."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from zope.interface.verify import verifyObject
@@ -70,6 +71,7 @@ class World:
     teller: FakeTeller = field(default_factory=FakeTeller)
     patience: Patience = field(default_factory=lambda: Patience(900.0))
     troubles: Troubles = field(default_factory=Troubles)
+    began: float = math.inf
     skew: float | None = None
     asked_for_skew: int = 0
     explained: frozenset[str] = frozenset()
@@ -99,8 +101,17 @@ class World:
                 clock_skew=self._clock_skew,
                 explained=self._explained,
                 troubles=self.troubles,
+                began=self.began,
             ),
         )
+
+    def ca_said(self, kind: Kind, name: str, *, times: int = 1, account: str = "") -> None:
+        """What an earlier run put on disk."""
+        self.history.record(kind, [f"{account} {name}"] * times)
+
+    def counted(self, kind: Kind, name: str) -> int:
+        """How often that happened within an hour."""
+        return self.history.count(kind, f" {name}", within=HOUR)
 
     def _explained(self, known: Sequence[Evidence]) -> frozenset[str]:
         self.to_be_explained += [str(one.identifier) for one in known]
@@ -221,15 +232,32 @@ class TestSurvey:
         self, world: World
     ) -> None:
         world.resolvers[:] = [FakeResolver(answers={"b.net": DENIED}, public=False)]
-        world.history.record(Kind.CA_REFUSED, ["b.net"])
+        world.ca_said(Kind.CA_REFUSED, "b.net")
         world.clock.now += DAY - 1
         assert world.issuance().survey().division.held == ("b.net",)
 
     def test_a_refusal_by_the_ca_of_yesterday_does_not(self, world: World) -> None:
         world.resolvers[:] = [FakeResolver(answers={"b.net": DENIED}, public=False)]
-        world.history.record(Kind.CA_REFUSED, ["b.net"])
+        world.ca_said(Kind.CA_REFUSED, "b.net")
         world.clock.now += DAY + 1
         assert world.issuance().survey().division.held == ()
+
+    def test_nor_does_one_by_another_ca(self, world: World) -> None:
+        """Nor what the same one's staging environment says."""
+        world.resolvers[:] = [FakeResolver(answers={"b.net": DENIED}, public=False)]
+        world.ca_said(Kind.CA_REFUSED, "b.net", account="https://other.example/acct/1")
+        assert world.issuance().survey().division.held == ()
+
+    @pytest.mark.parametrize(("earlier", "held"), [(True, ("b.net",)), (False, ())])
+    def test_a_failure_in_this_run_is_none_of_an_earlier_one(
+        self, world: World, earlier: bool, held: tuple[str, ...]
+    ) -> None:
+        """Another certificate of the same process has just met it."""
+        world.answers({"b.net": Outcome.SERVFAIL})
+        world.patience = Patience(30.0)
+        world.began = world.clock.now + (1 if earlier else 0)
+        world.history.record(Kind.LOOKUP_FAILED, ["b.net"])
+        assert world.issuance().survey().division.held == held
 
     def test_without_the_patience_for_it_nobody_waits(self, world: World) -> None:
         world.patience = Patience(5.0)
@@ -411,7 +439,7 @@ class TestAuthorization:
 
     def test_it_is_remembered(self, world: World) -> None:
         run(world.issuance(), FakeOrders(placing=[failed_authorization("b.net")]))
-        assert world.history.count(Kind.AUTHORIZATION_FAILED, "b.net", within=HOUR) == 1
+        assert world.counted(Kind.AUTHORIZATION_FAILED, "b.net") == 1
 
     def test_a_name_that_fails_three_times_is_held(self, world: World) -> None:
         orders = FakeOrders(placing=[failed_authorization("b.net")] * 10)
@@ -435,26 +463,34 @@ class TestAuthorization:
                 return super().place()
 
         run(issuance, Early(placing=[failed_authorization("b.net")]))
-        assert world.history.count(Kind.AUTHORIZATION_FAILED, "b.net", within=HOUR) == 1
+        assert world.counted(Kind.AUTHORIZATION_FAILED, "b.net") == 1
 
     def test_failures_of_earlier_runs_count(self, world: World) -> None:
-        world.history.record(Kind.AUTHORIZATION_FAILED, ["b.net", "b.net"])
+        world.ca_said(Kind.AUTHORIZATION_FAILED, "b.net", times=2)
         orders = FakeOrders(placing=[failed_authorization("b.net")] * 10)
         assert held(world.issuance(), orders) == ("b.net",)
         assert orders.placed == 1
 
     def test_failures_of_more_than_an_hour_ago_do_not(self, world: World) -> None:
-        world.history.record(Kind.AUTHORIZATION_FAILED, ["b.net", "b.net"])
+        world.ca_said(Kind.AUTHORIZATION_FAILED, "b.net", times=2)
         world.clock.now += HOUR + 1
         run(world.issuance(), FakeOrders(placing=[failed_authorization("b.net")]))
 
+    def test_failures_at_another_account_do_not(self, world: World) -> None:
+        staging = "https://staging.example/acct/1"
+        world.ca_said(Kind.AUTHORIZATION_FAILED, "b.net", times=3, account=staging)
+        world.ca_said(Kind.CA_FAILED, "b.net", times=3, account=staging)
+        issuance = world.issuance()
+        assert issuance.exhausted(NAMES) == []
+        run(issuance, FakeOrders(placing=[failed_authorization("b.net")]))
+
     def test_failures_of_other_identifiers_do_not(self, world: World) -> None:
-        world.history.record(Kind.AUTHORIZATION_FAILED, ["*.b.net"] * 5)
+        world.ca_said(Kind.AUTHORIZATION_FAILED, "*.b.net", times=5)
         run(world.issuance(), FakeOrders(placing=[failed_authorization("b.net")]))
 
     def test_failures_at_finalize_cost_no_authorization(self, world: World) -> None:
         run(world.issuance(), FakeOrders(finalizing=[transient("b.net")] * 4))
-        assert world.history.count(Kind.AUTHORIZATION_FAILED, "b.net", within=HOUR) == 0
+        assert world.counted(Kind.AUTHORIZATION_FAILED, "b.net") == 0
 
     def test_a_wildcard_is_known_by_its_authorization(self, world: World) -> None:
         issuance = world.issuance("a.net", "*.b.net")
@@ -496,7 +532,7 @@ class TestDenial:
 
     def test_it_is_remembered(self, world: World) -> None:
         held(world.issuance(), FakeOrders(finalizing=[denied("b.net")]))
-        assert world.history.count(Kind.CA_REFUSED, "b.net", within=HOUR) == 1
+        assert world.counted(Kind.CA_REFUSED, "b.net") == 1
 
     def test_the_issuance_goes_on_without_what_is_held(self, world: World) -> None:
         issuance = world.issuance()
@@ -541,7 +577,7 @@ class TestDenial:
 
     def test_a_name_of_another_order_is_not_remembered(self, world: World) -> None:
         held(world.issuance(), FakeOrders(finalizing=[denied("b.net", "victim.example")]))
-        assert world.history.count(Kind.CA_REFUSED, "victim.example", within=HOUR) == 0
+        assert world.counted(Kind.CA_REFUSED, "victim.example") == 0
 
 
 class TestGivenBack:
@@ -664,9 +700,18 @@ class TestCorroboration:
         issuance.survey()
         assert given_back(issuance, FakeOrders(finalizing=[transient("b.net")] * 10))
 
+    def test_one_that_is_seen_to_be_broken_keeps_no_other_from_being_held(
+        self, world: World
+    ) -> None:
+        """Perhaps only we see it so; the CA did not mind it."""
+        world.answers({"a.net": Outcome.SERVFAIL})
+        issuance = world.issuance(settings=Settings(spare=frozenset({"a.net"})))
+        issuance.survey()
+        assert held(issuance, FakeOrders(finalizing=[denied("b.net")])) == ("b.net",)
+
     def test_what_the_ca_reports_is_remembered(self, world: World) -> None:
         run(world.issuance(), FakeOrders(finalizing=[transient("b.net")]))
-        assert world.history.count(Kind.CA_FAILED, "b.net", within=HOUR) == 1
+        assert world.counted(Kind.CA_FAILED, "b.net") == 1
 
 
 class TestRejoining:
@@ -685,6 +730,31 @@ class TestRejoining:
         issuance = world.issuance(settings=self.SETTINGS)
         refusal = refused(not_about_caa(), identifier="c.net")
         assert held(issuance, FakeOrders(placing=[refusal])) == ("c.net",)
+
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            pytest.param(refused(not_about_caa(), identifier="a.net"), id="not CAA"),
+            pytest.param(denied("a.net"), id="denied, but spared"),
+        ],
+    )
+    def test_they_are_not_blamed_for_another(self, world: World, refusal: Refused) -> None:
+        """It would fail again: that costs an order and an authorization, and them their place."""
+        settings = replace(self.SETTINGS, spare=frozenset({"a.net"}))
+        issuance = world.issuance(settings=settings)
+        assert given_back(issuance, FakeOrders(placing=[refusal])) is refusal.cause
+
+    def test_no_order_is_placed_without_them_for_one_that_must_not_fail_again(
+        self, world: World
+    ) -> None:
+        settings = replace(self.SETTINGS, spare=frozenset({"a.net"}))
+        world.ca_said(Kind.AUTHORIZATION_FAILED, "a.net", times=2)
+        refusal = Refused(
+            [("a.net", at_authorization(failed_lookup("a.net"))), ("c.net", not_about_caa())],
+            refused().cause,
+        )
+        issuance = world.issuance(settings=settings)
+        assert given_back(issuance, FakeOrders(placing=[refusal])) is refusal.cause
 
     def test_without_them_the_next_error_comes_back(self, world: World) -> None:
         issuance = world.issuance(settings=self.SETTINGS)
@@ -855,7 +925,7 @@ class TestLimits:
 
     def test_names_that_failed_too_often_are_exhausted(self, world: World) -> None:
         for kind in (Kind.AUTHORIZATION_FAILED, Kind.CA_FAILED):
-            world.history.record(kind, ["b.net"] * 3)
+            world.ca_said(kind, "b.net", times=3)
         issuance = world.issuance()
         assert issuance.exhausted(NAMES) == ["b.net"]
         world.clock.now += HOUR + 1
@@ -865,11 +935,11 @@ class TestLimits:
         for _ in range(10):
             world.clock.now += HOUR
             for kind in (Kind.AUTHORIZATION_FAILED, Kind.CA_REFUSED):
-                world.history.record(kind, ["b.net"])
+                world.ca_said(kind, "b.net")
         assert world.issuance().exhausted(NAMES) == ["b.net"]
 
     def test_failures_that_had_nothing_to_do_with_caa_exhaust_nobody(self, world: World) -> None:
-        world.history.record(Kind.AUTHORIZATION_FAILED, ["b.net"] * 4)
+        world.ca_said(Kind.AUTHORIZATION_FAILED, "b.net", times=4)
         assert world.issuance().exhausted(NAMES) == []
 
     def test_an_account_that_has_placed_150_orders_places_no_second_one(self, world: World) -> None:

@@ -88,8 +88,12 @@ class CertbotCall:
 
 @dataclass
 class Process:
-    """What all issuances of one certbot process share."""
+    """What all issuances of one certbot process share.
 
+    :ivar began: in seconds since the epoch.
+    """
+
+    began: float = field(default_factory=lambda: time.time())
     patience: Patience | None = None
     told_of_subset: bool = False
     resolvers: OpenResolvers = field(default_factory=OpenResolvers)
@@ -267,6 +271,7 @@ class Session:
                 clock_skew=self._clock_skew,
                 explained=lambda known: self._main_findings(known).keys(),
                 troubles=self._process.troubles,
+                began=self._process.began,
             ),
         )
 

@@ -774,9 +774,17 @@ class TestSurroundings:
     def test_a_failure_of_an_earlier_run_is_known(self, bench: Bench) -> None:
         bench.answers({"b.net": Outcome.SERVFAIL})
         bench.issue(*NAMES)
+        bench.wait(hours=1)
         bench.clock.slept.clear()
         bench.issue("x.net", "b.net")
         assert bench.clock.slept == [6.0]
+
+    def test_that_of_another_certificate_in_the_same_run_is_none(self, bench: Bench) -> None:
+        bench.answers({"b.net": Outcome.SERVFAIL})
+        bench.issue(*NAMES)
+        bench.clock.slept.clear()
+        bench.issue("x.net", "b.net")
+        assert bench.clock.slept == [6.0, 84.0]
 
 
 class TestSubset:

@@ -38,7 +38,7 @@ def fail_often(bench: Bench, name: str) -> None:
     path = bench.folder / "config" / "caa-guard" / "history.sqlite"
     with History(path, now=bench.clock) as history:
         for kind in (Kind.AUTHORIZATION_FAILED, Kind.CA_FAILED):
-            history.record(kind, [name] * 3)
+            history.record(kind, [f"{bench.client.account.regr.uri} {name}"] * 3)
 
 
 def test_after_a_limit_the_next_run_places_no_order(bench: Bench) -> None:
