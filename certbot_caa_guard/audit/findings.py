@@ -12,7 +12,9 @@ from certbot_caa_guard.audit.faults import Fault, caa_rdata, telling
 from certbot_caa_guard.audit.matrix import Matrix, Server, Zone, listed
 from certbot_caa_guard.resolvers.iterative.message import Name, name_to_text
 
-_MOST_LISTED = 6
+_ENOUGH = frozenset({Severity.FAILS, Severity.FAILS_ON_1_18, Severity.MAY_FAIL})
+# It may make the CA refuse, but no lookup fails of it.
+_ANSWERED = frozenset({"InconsistentCAA"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,7 @@ def main(findings: Iterable[Finding]) -> Finding | None:
 
 def explains(findings: Iterable[Finding]) -> bool:
     """Whether one of them is enough for the CA's lookup to fail."""
-    enough = {Severity.FAILS, Severity.FAILS_ON_1_18, Severity.MAY_FAIL}
-    return any(one.severity in enough for one in findings)
+    return any(one.severity in _ENOUGH and one.code not in _ANSWERED for one in findings)
 
 
 def _missing_tld(matrix: Matrix) -> Finding:

@@ -68,17 +68,19 @@ class Reasons:
         :param timeout: seconds; what is not known by then is left out.
         :raises ResolverError: when the root hints are of no use.
         """
-        until = time.monotonic() + timeout
-        futures = {str(one.identifier): self._of(one) for one in evidence}
-        found: dict[str, Finding] = {}
-        for name, future in futures.items():
-            if future is None:
-                continue
-            with contextlib.suppress(NotInTimeError, CancelledError):
-                findings = future.result(max(0.0, until - time.monotonic()))
-                if findings and findings[0].matters:
-                    found[name] = findings[0]
-        return found
+        found = self._found(evidence, timeout)
+        return {name: held[0] for name, held in found.items() if held[0].matters}
+
+    def explained(self, evidence: Iterable[Evidence], timeout: float) -> frozenset[str]:
+        """The identifiers for whose failed lookups a finding is reason enough.
+
+        :param timeout: seconds; what is not known by then is left out.
+        :raises ResolverError: when the root hints are of no use.
+        """
+        from certbot_caa_guard.audit.findings import explains
+
+        found = self._found(evidence, timeout)
+        return frozenset(name for name, held in found.items() if explains(held))
 
     def close(self) -> None:
         """Ask nothing further."""
@@ -90,6 +92,19 @@ class Reasons:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _found(self, evidence: Iterable[Evidence], timeout: float) -> dict[str, Findings]:
+        """All findings for each identifier for which there are any in time."""
+        until = time.monotonic() + timeout
+        futures = {str(one.identifier): self._of(one) for one in evidence}
+        found: dict[str, Findings] = {}
+        for name, future in futures.items():
+            if future is None:
+                continue
+            with contextlib.suppress(NotInTimeError, CancelledError):
+                if findings := future.result(max(0.0, until - time.monotonic())):
+                    found[name] = findings
+        return found
 
     def _of(self, evidence: Evidence) -> Future[Findings] | None:
         lookups = [one for made in evidence.determinations for one in made.lookups]

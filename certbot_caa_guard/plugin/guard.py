@@ -10,11 +10,11 @@ import datetime
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from certbot.display import util as display_util
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from certbot_caa_guard.audit.findings import Finding
 
 _LOG = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _DNS_METHODS = ("dns-01", "dns-account-01", "dns-persist-01")
 
@@ -269,7 +271,7 @@ class Session:
                 history=history,
                 patience=self._process.patience_for(float(config.caa_guard_deadline)),
                 clock_skew=self._clock_skew,
-                explained=lambda known: self._main_findings(known).keys(),
+                explained=self._explained,
                 troubles=self._process.troubles,
                 began=self._process.began,
             ),
@@ -454,13 +456,24 @@ class Session:
                 text.printable(f"CAA guard: {name}: {verdict.value}{fate}: {reason}")
             )
 
-    def _main_findings(self, evidence: Iterable[Evidence]) -> dict[str, Finding]:
-        """What an audit says of names whose lookups fail; a fault of the audit is no more than
-        that.
+    def _main_findings(self, evidence: Iterable[Evidence]) -> Mapping[str, Finding]:
+        """What an audit says of names whose lookups fail."""
+        nothing: Mapping[str, Finding] = {}
+        return self._audited(lambda reasons, longest: reasons.main(evidence, longest), nothing)
+
+    def _explained(self, evidence: Iterable[Evidence]) -> Set[str]:
+        """The names for whose failed lookups an audit finds reason enough."""
+        nothing: Set[str] = frozenset()
+        return self._audited(lambda reasons, longest: reasons.explained(evidence, longest), nothing)
+
+    def _audited(self, ask: Callable[[Reasons, float], _T], nothing: _T) -> _T:
+        """What audits tell, given so many seconds; *nothing* where they may not be made.
+
+        A fault of the audit is no more than that.
         """
         config = self._config
         if not may_ask(config.caa_guard_resolver, config.caa_guard_root_hints):
-            return {}
+            return nothing
         if self._reasons is None:
             self._reasons = self._resources.enter_context(
                 Reasons(config.caa_guard_root_hints, config.caa_guard_trust_anchor)
@@ -470,10 +483,9 @@ class Session:
             self._process.patience_for(float(config.caa_guard_deadline)),
         )
         start = time.monotonic()
-        nothing: dict[str, Finding] = {}
-        found = safely(lambda: reasons.main(evidence, min(_LONGEST_AUDITS, patience.left)), nothing)
+        told = safely(lambda: ask(reasons, min(_LONGEST_AUDITS, patience.left)), nothing)
         patience.spend(time.monotonic() - start)
-        return found
+        return told
 
     def _is_news(self, survey: Survey, chosen: Course, name: str) -> bool:
         """Whether the user has not been told yet: nobody reads the same line twice a day."""

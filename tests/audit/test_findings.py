@@ -98,6 +98,13 @@ def test_a_record_that_only_some_servers_have_ends_no_climb() -> None:
     assert codes == {"InvalidRcode": FAILS, "InconsistentCAA": MAY}
 
 
+def test_records_that_only_some_servers_have_make_no_lookup_fail() -> None:
+    held = zone(to_caa(answer(caa(WWW)), WWW), good, owners=(WWW,))
+    findings = find(matrix(held))
+    assert [(one.code, one.severity) for one in findings] == [("InconsistentCAA", MAY)]
+    assert not explains(findings)
+
+
 def test_a_fault_at_a_name_that_counts_outweighs_one_at_a_name_that_does_not() -> None:
     def behave(probe: Probe):  # type: ignore[no-untyped-def]
         if probe.type == CAA and probe.owner == name(SHOP):

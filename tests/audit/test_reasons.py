@@ -50,7 +50,9 @@ def test_the_main_finding_of_each_name_that_fails_is_found(hints: str) -> None:
     ]
     with Reasons(hints, None) as reasons:
         found = reasons.main(known, 60.0)
+        explained = reasons.explained(known, 60.0)
     assert {name: finding.code for name, finding in found.items()} == {BAD: "InvalidRcode"}
+    assert explained == {BAD}
 
 
 def test_what_is_not_known_in_time_is_left_out(hints: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,8 @@ from certbot_caa_guard.audit.catalogue import Severity
 from certbot_caa_guard.audit.findings import Finding
 from certbot_caa_guard.audit.reasons import Reasons
 from certbot_caa_guard.climb import Outcome
+from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.plugin import guard
-from certbot_caa_guard.verdict import Evidence
 from tests.fakes import FakeResolver, issue
 from tests.plugin.bench import Bench
 
@@ -21,18 +22,24 @@ FINDING = Finding(
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names that an audit was wanted for, each of which it explains."""
+def findings() -> list[Finding]:
+    """What an audit finds, whatever it is of."""
+    return [FINDING]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, findings: list[Finding]) -> list[str]:
+    """The names that an audit was wanted for."""
     names: list[str] = []
 
-    def main(_self: Reasons, evidence: Iterable[Evidence], timeout: float) -> dict[str, Finding]:
-        assert timeout > 0
-        wanted = [str(one.identifier) for one in evidence if one.main_failure]
-        names.extend(wanted)
-        return dict.fromkeys(wanted, FINDING)
+    def of(_self: Reasons, identifier: Identifier, _failed: str) -> Future[tuple[Finding, ...]]:
+        names.append(str(identifier))
+        found: Future[tuple[Finding, ...]] = Future()
+        found.set_result(tuple(findings))
+        return found
 
     monkeypatch.setattr(guard, "may_ask", lambda *_: True)
-    monkeypatch.setattr(Reasons, "main", main)
+    monkeypatch.setattr(Reasons, "of", of)
     return names
 
 
@@ -45,15 +52,42 @@ def test_the_main_finding_of_each_held_name_is_told_in_a_line(
     assert asked == ["b.net"]
 
 
-def test_a_name_is_held_for_what_one_perspective_saw_and_an_audit_explains(
-    bench: Bench, asked: list[str]
-) -> None:
+@pytest.fixture
+def failing_for_one(bench: Bench) -> Bench:
+    """A bench where one perspective is all there is, and b.net fails in it."""
     spec = next(iter(bench.resolvers))
     alone = FakeResolver(spec.rpartition("/")[2], answers={"b.net": Outcome.SERVFAIL})
     bench.resolvers = dict.fromkeys(bench.resolvers, alone)
-    bench.issue("a.net", "b.net")
-    assert bench.kept("a.net").held[0].verdict == "broken"
+    return bench
+
+
+def test_a_name_is_held_for_what_one_perspective_saw_and_an_audit_explains(
+    failing_for_one: Bench, asked: list[str]
+) -> None:
+    failing_for_one.issue("a.net", "b.net")
+    assert failing_for_one.kept("a.net").held[0].verdict == "broken"
     assert set(asked) == {"b.net"}
+
+
+@pytest.mark.parametrize(
+    ("code", "severity"),
+    [
+        ("SlowResponse", Severity.SLOW),
+        ("NotAuthoritative", Severity.FINE),
+        ("InconsistentCAA", Severity.MAY_FAIL),
+    ],
+)
+def test_a_name_is_ordered_where_what_the_audit_finds_makes_no_lookup_fail(
+    failing_for_one: Bench,
+    asked: list[str],
+    findings: list[Finding],
+    code: str,
+    severity: Severity,
+) -> None:
+    findings[:] = [replace(FINDING, code=code, severity=severity)]
+    failing_for_one.issue("a.net", "b.net")
+    assert failing_for_one.acme.ordered == [["a.net", "b.net"]]
+    assert asked == ["b.net"]
 
 
 def test_a_denial_needs_no_audit(bench: Bench, asked: list[str]) -> None:
@@ -81,7 +115,7 @@ def test_a_fault_of_the_audit_changes_nothing_else(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(guard, "may_ask", lambda *_: True)
-    monkeypatch.setattr(Reasons, "main", fail)
+    monkeypatch.setattr(Reasons, "of", fail)
     bench.answers({"b.net": Outcome.SERVFAIL})
     bench.issue("a.net", "b.net")
     assert bench.acme.ordered == [["a.net"]]
