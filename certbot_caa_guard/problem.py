@@ -100,10 +100,19 @@ class Reading:
     @property
     def is_permanent(self) -> bool:
         """Whether the same order must fail again until somebody changes their DNS."""
-        if self.meaning in {Meaning.DENIED, Meaning.DNSSEC}:
+        if self.meaning is Meaning.DENIED:
             return True
-        missing_tld = self.error == "NXDOMAIN" and "." not in (self.owner or "")
-        return self.meaning is Meaning.TRANSIENT and missing_tld
+        # Where no owner is named, it may be the TLD's failure as well as the user's.
+        if self.owner is None:
+            return False
+        if self.meaning is Meaning.DNSSEC:
+            return not self.is_at_tld
+        return self.meaning is Meaning.TRANSIENT and self.is_at_tld and self.error == "NXDOMAIN"
+
+    @property
+    def is_at_tld(self) -> bool:
+        """Whether it is the TLD whose lookup failed, which is not the user's to mend."""
+        return self.owner is not None and "." not in self.owner
 
 
 @dataclass(frozen=True, slots=True)

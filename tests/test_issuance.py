@@ -530,6 +530,14 @@ class TestDenial:
         orders = FakeOrders(finalizing=[refused(at_finalize(text))])
         assert held(world.issuance(), orders) == ("b.net",)
 
+    def test_a_dnssec_failure_of_the_tld_is_none(self, world: World) -> None:
+        text = (
+            "While processing CAA for b.net: DNS problem: looking up CAA for net: "
+            "DNSSEC: Bogus: bad signature"
+        )
+        orders = FakeOrders(finalizing=[refused(at_finalize(text))])
+        assert run(world.issuance(), orders) == "certificate of order 1"
+
     def test_it_is_remembered(self, world: World) -> None:
         held(world.issuance(), FakeOrders(finalizing=[denied("b.net")]))
         assert world.counted(Kind.CA_REFUSED, "b.net") == 1

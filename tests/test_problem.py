@@ -336,8 +336,21 @@ def test_trouble_while_caa_is_rechecked_keeps_the_identifier() -> None:
     ("reading", "permanent"),
     [
         pytest.param(_denied("a.example", "a.example"), True, id="a denial"),
-        pytest.param(Reading(Meaning.DNSSEC, "a.example"), True, id="a DNSSEC failure"),
+        pytest.param(
+            Reading(Meaning.DNSSEC, "a.example", "a.example"), True, id="a DNSSEC failure"
+        ),
+        pytest.param(
+            Reading(Meaning.DNSSEC, "a.example", "example"), False, id="a DNSSEC failure of the TLD"
+        ),
+        pytest.param(
+            Reading(Meaning.DNSSEC, "a.example"), False, id="a DNSSEC failure that may be the TLD's"
+        ),
         pytest.param(_failed("a.gonetld", "gonetld", "NXDOMAIN"), True, id="a missing TLD"),
+        pytest.param(
+            Reading(Meaning.TRANSIENT, "a.example", error="NXDOMAIN"),
+            False,
+            id="NXDOMAIN somewhere",
+        ),
         pytest.param(
             _failed("a.example", "a.example", "NXDOMAIN"), False, id="a name that is missing"
         ),

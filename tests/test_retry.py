@@ -32,6 +32,7 @@ from tests import retry_page
 
 _DENIED = Reading(Meaning.DENIED, "a.example", "example", at=At.FINALIZE)
 _DNSSEC = Reading(Meaning.DNSSEC, "b.example", "b.example", "DNSSEC: Bogus")
+_DNSSEC_OF_TLD = Reading(Meaning.DNSSEC, "b.example", "example", "DNSSEC: Bogus")
 _SERVFAIL = Reading(Meaning.TRANSIENT, "c.example", "c.example", "SERVFAIL")
 _NO_TLD = Reading(Meaning.TRANSIENT, "d.gonetld", "gonetld", "NXDOMAIN")
 _LIMITED = Reading(Meaning.RATE_LIMITED)
@@ -66,6 +67,7 @@ def is_one_of(*kinds: Kind) -> list[Situation]:
         pytest.param([_SERVFAIL, _LIMITED], Kind.LIMITED, id="one of them a rate limit"),
         pytest.param([_DENIED], Kind.PERMANENT, id="a denial"),
         pytest.param([_DNSSEC], Kind.PERMANENT, id="a DNSSEC failure"),
+        pytest.param([_DNSSEC_OF_TLD], Kind.TRANSIENT, id="a DNSSEC failure of the TLD"),
         pytest.param([_NO_TLD], Kind.PERMANENT, id="a TLD that does not exist"),
         pytest.param([_SERVFAIL, _DENIED], Kind.PERMANENT, id="a denial among what may pass"),
         pytest.param([_SERVFAIL], Kind.TRANSIENT, id="a failed lookup"),

@@ -193,7 +193,7 @@ def _mend(reading: Reading) -> str:
             f"Add a CAA record at {owner} that names this CA, or order from one that is named "
             f"there. {_UNTIL_THEN}"
         )
-    if reading.meaning is Meaning.DNSSEC:
+    if reading.meaning is Meaning.DNSSEC and reading.is_permanent:
         return f"Mend the DNSSEC of the zone that {owner} is in. {_UNTIL_THEN}"
     if reading.owner is None:
         return (
@@ -202,7 +202,12 @@ def _mend(reading: Reading) -> str:
         )
     if reading.is_permanent:
         return f"There is no top-level domain {owner}: is the name misspelled?"
-    if "." not in owner:
+    if reading.is_at_tld and reading.meaning is Meaning.DNSSEC:
+        return (
+            f"The DNSSEC of the top-level domain {owner} fails. This is not the fault of your DNS, "
+            "and mostly passes: try again in a while, as the guard does."
+        )
+    if reading.is_at_tld:
         return "This is not the fault of your DNS, and mostly passes: the guard tries again."
     return (
         "It may pass: the guard tries again. If it does not, ask your DNS operator: the "

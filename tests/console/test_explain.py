@@ -18,6 +18,7 @@ Call = Callable[..., tuple[int, str, str]]
 _DENIED = "While processing CAA for www.a.example: CAA record for a.example prevents issuance"
 _SERVFAIL = "While processing CAA for *.b.example: DNS problem: SERVFAIL looking up CAA for {}"
 _BOGUS = "While processing CAA for c.example: DNS problem: looking up CAA for c.example: DNSSEC: {}"
+_BOGUS_TLD = _BOGUS.format("Bogus").replace("for c.example: DNSSEC", "for example: DNSSEC")
 _FINALIZE = "Error finalizing order :: rechecking caa: "
 _RATE_LIMITED = "urn:ietf:params:acme:error:rateLimited"
 
@@ -83,6 +84,13 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
             id="a missing TLD",
         ),
         pytest.param(_BOGUS.format("Bogus"), "c.example: dnssec:", "Mend the DNSSEC", id="DNSSEC"),
+        pytest.param(
+            _BOGUS_TLD,
+            "c.example: dnssec: looking up CAA for example failed",
+            "The DNSSEC of the top-level domain example fails. This is not the fault of your DNS, "
+            "and mostly passes: try again",
+            id="DNSSEC of the TLD",
+        ),
         pytest.param(
             'Error finalizing order :: Rechecking CAA for "a.example" and 2 more identifiers '
             "failed. Refer to sub-problems for more information",
@@ -203,6 +211,7 @@ def test_an_object_for_each_identifier_as_json(
     ("error", "error_code", "next_step"),
     [
         (_BOGUS.format("Bogus"), "DNSSEC: Bogus", "hold"),
+        (_BOGUS_TLD, "DNSSEC: Bogus", "retry"),
         (_SERVFAIL.format("example").replace("SERVFAIL", "NXDOMAIN"), "NXDOMAIN", "hold"),
         ("too many new orders recently", "new-orders", "wait"),
         (
