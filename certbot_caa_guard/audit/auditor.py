@@ -197,6 +197,8 @@ class _Way:
         self._no_tld = False
         # Cuts found so far, by zone; several names' ways lead through the same.
         self._cuts: dict[Name, tuple[Cut | None, list[NameServer], tuple[bytes, ...]]] = {}
+        # What does not exist in a zone, so that it is asked about once.
+        self._absent: dict[Name, Name] = {}
 
     async def go(self) -> Matrix:
         name = name_from_text(self._identifier.domain)
@@ -210,12 +212,8 @@ class _Way:
                 self._probe_all(places),
                 asyncio.gather(*(self._trace(one, places) for one in owners)),
             )
-            zones = list(probed)
-            chains: dict[Name, Chain] = {}
-            for chain, more in traced:
-                if chain is not None:
-                    chains[chain.names[0]] = chain
-                zones += [zone for zone in more if zone.name not in {one.name for one in zones}]
+            chains = {chain.names[0]: chain for chain, _ in traced if chain is not None}
+            zones = _joined([*probed, *(zone for _, beyond in traced for zone in beyond)])
             lookups = await validating
         finally:
             validating.cancel()
@@ -327,7 +325,7 @@ class _Way:
     async def _probe(self, zone: Name, owners: Sequence[Name]) -> Zone:
         """Ask all servers of *zone* everything, also those that only the zone itself names."""
         _, named, ds = self._cuts[zone]
-        absent = self._auditor.absent_name(zone)
+        absent = self._absent.setdefault(zone, self._auditor.absent_name(zone))
         asked = probes(zone, tuple(owners), absent, signed=bool(ds))
         servers = _servers(named)
         first = asyncio.gather(*(self._probe_server(one, zone, asked) for one in servers))
@@ -382,7 +380,10 @@ class _Way:
     async def _trace(
         self, owner: Name, places: dict[Name, list[Name]]
     ) -> tuple[Chain | None, list[Zone]]:
-        """Follow the aliases of *owner*, and ask the servers of the zones that they lead to."""
+        """Follow the aliases of *owner*, and ask about their targets where they lead to.
+
+        A zone on the way, of which *places* tells, is asked about its own owners anyway.
+        """
         zone = next((one for one, owners in places.items() if owner in owners), None)
         met, zones = [owner], list[Zone]()
         while zone is not None:
@@ -397,8 +398,8 @@ class _Way:
                     return Chain(tuple(met), loops=looped), zones
             target = await self._places([met[-1][depth:] for depth in range(len(met[-1]))])
             zone = next((one for one, owners in target.items() if met[-1] in owners), None)
-            if zone is not None and zone not in places:
-                zones.append(await self._probe(zone, (met[-1],)))
+            if zone is not None and met[-1] not in (asked := places.get(zone, [])):
+                zones.append(await self._probe(zone, (*asked, met[-1])))
         return (Chain(tuple(met)) if len(met) > 1 else None), zones
 
     async def _caa(self, owner: Name, zone: Name) -> Answer | None:
@@ -409,6 +410,17 @@ class _Way:
                 if is_useful(answer):
                     return answer
         return None
+
+
+def _joined(zones: Iterable[Zone]) -> list[Zone]:
+    """Each zone once, with all that was asked in it."""
+    joined: dict[Name, Zone] = {}
+    for zone in zones:
+        known = joined.setdefault(zone.name, zone)
+        owners = tuple(dict.fromkeys((*known.owners, *zone.owners)))
+        answers = {**known.answers, **zone.answers}
+        joined[zone.name] = replace(known, owners=owners, answers=answers)
+    return list(joined.values())
 
 
 def _servers(named: Iterable[NameServer]) -> list[Server]:

@@ -152,7 +152,7 @@ def _faults(zone: Zone, matrix: Matrix) -> Iterator[Fault]:
 
 def _counting(matrix: Matrix) -> frozenset[Name]:
     """The names whose lookups count: up to the first that has records on all servers that answer
-    (RFC 8659 section 3), and the aliases' targets of these.
+    (RFC 8659 section 3), and all that the aliases of these lead through.
     """
     counting: list[Name] = []
     for owner in matrix.owners:
@@ -160,7 +160,9 @@ def _counting(matrix: Matrix) -> frozenset[Name]:
         zone = matrix.zone_of(owner)
         if zone is not None and _has_records(zone, owner):
             break
-    targets = [matrix.chains[one].names[-1] for one in counting if one in matrix.chains]
+    targets = [
+        name for one in counting if one in matrix.chains for name in matrix.chains[one].names
+    ]
     return frozenset([*counting, *targets])
 
 

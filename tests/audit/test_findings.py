@@ -127,6 +127,14 @@ def test_a_fault_of_an_aliases_target_counts() -> None:
     assert (finding.severity, finding.zone) == (FAILS, "cdn.example")
 
 
+def test_a_fault_of_an_alias_on_the_way_to_the_target_counts() -> None:
+    held = zone(to_caa(answer(cname(WWW, "a.cdn.example")), WWW), owners=(WWW,))
+    between = zone(BAD, owners=("a.cdn.example",), name=name("cdn.example"))
+    chains = {name(WWW): Chain((name(WWW), name("a.cdn.example"), name("b.host.example")))}
+    (finding,) = find(matrix(held, between, chains=chains))
+    assert (finding.severity, finding.zone) == (FAILS, "cdn.example")
+
+
 def test_an_alias_loop_is_told_of_its_zone() -> None:
     held = zone(to_caa(answer(cname(WWW, WWW)), WWW))
     chains = {name(WWW): Chain((name(WWW), name(WWW)), loops=True)}
