@@ -176,19 +176,24 @@ def _others(
 def _place(situation: Situation, *, denied: bool) -> str | None:
     """Where the record goes: at the name, or as near to it as a record can stand.
 
-    In a denial, where the set that denies stands, if that is in the user's zone.
+    In a denial, where the set that denies stands, if that is in the user's zone.  Where the
+    relevant set is that of an alias's target, nothing counts at the alias or further up.
     """
     if situation.zone is None or "." not in situation.zone:
+        return None
+    found_at = situation.found_at
+    of_target = found_at if found_at in situation.aliases else None
+    if denied and of_target is not None:
         return None
     own = [
         owner
         for owner in situation.identifier.owners
-        if is_at_or_below(owner, situation.zone) and owner not in situation.aliases
+        if is_at_or_below(owner, situation.zone)
+        and owner not in situation.aliases
+        and (of_target is None or not is_at_or_below(of_target, owner))
     ]
-    if denied and situation.found_at in situation.aliases:
-        return None
-    if denied and situation.found_at in own:
-        return situation.found_at
+    if denied and found_at in own:
+        return found_at
     return own[0] if own else None
 
 

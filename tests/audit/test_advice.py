@@ -111,6 +111,34 @@ def test_what_an_aliases_target_denies_is_for_its_operator_to_mend(value: str, s
     assert said in advice.notes[0]
 
 
+def test_above_an_alias_whose_target_has_records_none_is_advised() -> None:
+    advice = advise(
+        situation(
+            sets={
+                "www.shop.example": records(f"0 issue {LE}", "0 issue other.example"),
+                "shop.example": records("0 issue third.example"),
+            },
+            aliases={"www.shop.example": "cdn.example"},
+        ),
+        REQUESTER,
+    )
+    assert (advice.at, advice.records, advice.denied) == (None, (), False)
+    assert advice.notes == ("www.shop.example is an alias: its records are those of cdn.example.",)
+
+
+def test_below_an_alias_its_targets_records_are_repeated() -> None:
+    target = records(f"0 issue {LE}", "0 issue other.example")
+    advice = advise(
+        situation(
+            "a.www.shop.example",
+            sets={"www.shop.example": target, "shop.example": records("0 issue third.example")},
+            aliases={"www.shop.example": "cdn.example"},
+        ),
+        REQUESTER,
+    )
+    assert (advice.at, published(advice)) == ("a.www.shop.example", target)
+
+
 def test_a_critical_record_of_an_aliases_target_needs_no_further_one() -> None:
     advice = advise(
         situation(
