@@ -140,12 +140,18 @@ def advise(
     )
 
 
-def wildcards(identifiers: Iterable[Identifier]) -> tuple[Wildcard, ...]:
-    """Where one wildcard would replace many siblings."""
+def wildcards(situations: Iterable[Situation]) -> tuple[Wildcard, ...]:
+    """Where one wildcard would replace many siblings.
+
+    A wildcard is for one zone's names: those that are zones of their own, such as the domains
+    below a public suffix, may be of as many owners.
+    """
+    zones = {one.identifier: one.zone for one in situations}
     siblings: dict[str, list[str]] = defaultdict(list)
-    for identifier in dict.fromkeys(identifiers):
+    for identifier, zone in zones.items():
         parent = identifier.domain.partition(".")[2]
-        if not identifier.wildcard and "." in parent:
+        is_in_zone = zone is not None and "." in zone and is_at_or_below(parent, zone)
+        if not identifier.wildcard and is_in_zone:
             siblings[parent].append(identifier.domain)
     return tuple(
         Wildcard(

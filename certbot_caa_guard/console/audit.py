@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from certbot_caa_guard.audit.advice import Restriction, Wildcard, wildcards
-from certbot_caa_guard.audit.audited import Audited, audited
+from certbot_caa_guard.audit.audited import Audited, audited, situation
 from certbot_caa_guard.audit.explaining import Explainer
 from certbot_caa_guard.audit.faults import rcode_text
 from certbot_caa_guard.audit.findings import Finding
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             "No server of the root answers from here: nothing could be found out.", file=sys.stderr
         )
         return _NOT_FOUND_OUT
-    suggested = wildcards(named.values())
+    suggested = wildcards(situation(one.matrix) for one in done)
     if options.json:
         print(json.dumps(_as_json(done, suggested), indent=1))
     elif options.ticket:

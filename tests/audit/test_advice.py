@@ -226,16 +226,46 @@ def test_a_record_helps_against_what_lies_above_it(
     assert advise(situation(), REQUESTER, main).helps is helps
 
 
+def named(*names: str, zone: str | None = "shop.example") -> list[Situation]:
+    return [situation(name, zone=zone) for name in names]
+
+
 def test_siblings_may_be_replaced_by_a_wildcard() -> None:
     names = [f"{label}.shop.example" for label in "abcd"]
-    (wildcard,) = wildcards(map(parse, [*names, "*.shop.example", "shop.example", "x.y.example"]))
+    (wildcard,) = wildcards(named(*names, "*.shop.example", "shop.example", "x.y.shop.example"))
     assert (wildcard.identifier, wildcard.replaces) == ("*.shop.example", tuple(names))
     assert "dns-01" in wildcard.needs
 
 
-def test_few_siblings_or_domains_of_a_tld_are_not_replaced() -> None:
-    names = ["a.shop.example", "b.shop.example", *(f"{label}.example" for label in "abcde")]
-    assert wildcards(map(parse, names)) == ()
+def test_siblings_further_down_in_a_zone_may_be_replaced() -> None:
+    (wildcard,) = wildcards(named(*(f"{label}.eu.shop.example" for label in "abcd")))
+    assert wildcard.identifier == "*.eu.shop.example"
+
+
+def test_a_name_given_twice_is_one_sibling() -> None:
+    assert wildcards(named(*(f"{label}.shop.example" for label in "abcc"))) == ()
+
+
+@pytest.mark.parametrize(
+    "situations",
+    [
+        pytest.param(named("a.shop.example", "b.shop.example"), id="few"),
+        pytest.param(named(*(f"{label}.example" for label in "abcd"), zone="example"), id="a TLD"),
+        pytest.param(
+            named(*(f"{label}.shop.example" for label in "abcd"), zone="example"),
+            id="in the zone of a TLD",
+        ),
+        pytest.param(
+            [situation(f"{label}.co.uk", zone=f"{label}.co.uk") for label in "abcd"],
+            id="zones of their own",
+        ),
+        pytest.param(
+            named(*(f"{label}.shop.example" for label in "abcd"), zone=None), id="zones not known"
+        ),
+    ],
+)
+def test_other_names_are_not_replaced(situations: list[Situation]) -> None:
+    assert wildcards(situations) == ()
 
 
 def test_advice_is_plain_data() -> None:
