@@ -31,6 +31,8 @@ from certbot_caa_guard.verdict import (
 
 _MOST_REQUESTERS = 10_000
 
+Line = tuple[Verdict, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -96,6 +98,10 @@ class Checked:
             "findings": list(self.findings),
             "exposure": _exposure_as_json(self.exposure),
         }
+
+    def as_line(self) -> Line:
+        """The verdict, and the result as the JSON text of a line."""
+        return self.verdict, json.dumps(self.as_json())
 
 
 @dataclass(frozen=True)
@@ -197,10 +203,15 @@ class CheckStream(Iterator[Checked]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def lines(self) -> Iterator[list[tuple[Verdict, str]]]:
+    def lines(self) -> Iterator[list[Line]]:
         """The same as verdicts and JSON texts of a line, several at a time."""
+        for batch in self.outcomes():
+            yield [one if isinstance(one, tuple) else one.as_line() for one in batch]
+
+    def outcomes(self) -> Iterator[list[Line | Checked]]:
+        """The same, several at a time; names that are plainly permitted as lines already."""
         for batch in self._batches:
-            yield [self._line(case) for case in batch]
+            yield [self._outcome(case) for case in batch]
 
     @property
     def unusable(self) -> tuple[str, ...]:
@@ -212,7 +223,7 @@ class CheckStream(Iterator[Checked]):
         """The perspectives that do."""
         return self._stream.usable
 
-    def _line(self, case: Case[Query]) -> tuple[Verdict, str]:
+    def _outcome(self, case: Case[Query]) -> Line | Checked:
         if case.identifier is not None and not case.made and len(case.usable) == 1:
             ((place, perspective),) = case.usable
             if self._permitted_lines is None:
@@ -226,8 +237,7 @@ class CheckStream(Iterator[Checked]):
             )
             if line is not None:
                 return Verdict.PERMITTED, line
-        checked = self._check(case)
-        return checked.verdict, json.dumps(checked.as_json())
+        return self._check(case)
 
     def _check_all(self, cases: Iterable[Case[Query]]) -> list[Checked]:
         return [self._check(case) for case in cases]

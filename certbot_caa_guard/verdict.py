@@ -137,6 +137,12 @@ class Evidence:
         return failed[-1].failure if failed else None
 
     @property
+    def failed_owners(self) -> frozenset[str]:
+        """The names whose lookups failed on climbs that ended so; elsewhere none of them counts."""
+        climbs = [made for made in self.determinations if made.result is Result.ERROR]
+        return frozenset(one.owner for made in climbs for one in made.lookups if one.failed)
+
+    @property
     def main_denial(self) -> Determination | None:
         """The denial to tell the user of."""
         denials = [made for made in self.determinations if made.result is Result.DENIED]

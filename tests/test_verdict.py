@@ -772,6 +772,15 @@ def test_the_main_failure_is_the_newest_public_one(
     assert _evidence(*rounds).main_failure == (failure[0] if failure else None)
 
 
+def test_owners_that_failed_count_on_climbs_that_ended_so() -> None:
+    """Above a record a failure does no harm, whoever saw it."""
+    failed = tuple(Lookup(owner, Outcome.SERVFAIL) for owner in ("www.a.net", "a.net"))
+    fine = Lookup("net", Outcome.NOTHING)
+    ended = Determination(_UNBOUND, 1, 0.0, Result.ERROR, (*failed[:1], fine))
+    passed = Determination(_SYSTEM, 1, 0.0, Result.PERMITTED, (*failed[1:], fine))
+    assert Evidence(Identifier("www.a.net"), (ended, passed)).failed_owners == {"www.a.net"}
+
+
 @pytest.mark.parametrize(
     ("rounds", "main"),
     [

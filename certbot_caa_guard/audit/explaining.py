@@ -47,17 +47,17 @@ class Explainer:
         self._usable: asyncio.Task[bool] | None = None
         self._explained: dict[str, Future[tuple[Finding, ...]]] = {}
 
-    def explain(self, identifier: Identifier, failed_at: str) -> Future[tuple[Finding, ...]]:
-        """What is wrong on the way of *identifier*, whose lookup at *failed_at* failed.
+    def explain(self, failed: str) -> Future[tuple[Finding, ...]]:
+        """What is wrong on the way of the name whose lookup failed.
 
-        Identifiers that fail at the same name share one audit.  Nothing is found where the root
+        It is audited once, whoever else's lookups fail there.  Nothing is found where the root
         cannot be asked from here, and when there have been too many audits.
         """
-        if failed_at not in self._explained:
+        if failed not in self._explained:
             if len(self._explained) >= _MOST:
                 return _done(())
-            self._explained[failed_at] = self._run(self._find(identifier))
-        return self._explained[failed_at]
+            self._explained[failed] = self._run(self._find(Identifier(failed)))
+        return self._explained[failed]
 
     def audit(self, identifier: Identifier) -> Future[Matrix | None]:
         """What the servers on the way of *identifier* answer; None when the root cannot be asked

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotInTimeError
 from typing import TYPE_CHECKING
 
-from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.verdict import Evidence
 
 if TYPE_CHECKING:
@@ -31,13 +30,18 @@ def may_ask(resolvers: str, root_hints: str | None) -> bool:
     return walking or root_hints is not None
 
 
-def failed_at(failed: Iterable[str]) -> str | None:
-    """The name whose failure is to be explained, of all that failed; None when none did.
+def failed_at(failed: Collection[str]) -> str | None:
+    """The name whose failure is to be explained, of all that failed on one name's way; None when
+    none did.
 
-    The highest that somebody runs servers for, so that siblings share an audit; a TLD fails for
-    many, and rarely for the same reason as what is below it.
+    An audit of it sees all that is wrong from there up, and siblings share it.  So it is the
+    lowest that failed, or, where its parents failed too, the highest of these: they mostly fail
+    for one reason.  A TLD fails for many, and rarely for the same reason as what is below it.
     """
-    return max(failed, key=lambda owner: ("." in owner, -len(owner)), default=None)
+    name = max(failed, key=lambda owner: owner.count("."), default=None)
+    while name is not None and (parent := name.partition(".")[2]) in failed and "." in parent:
+        name = parent
+    return name
 
 
 class Reasons:
@@ -51,16 +55,19 @@ class Reasons:
         self._signed = root_hints is None or trust_anchor is not None
         self._explainer: Explainer | None = None
 
-    def of(self, identifier: Identifier, failed: str) -> Future[Findings]:
-        """The findings to come for *identifier*, whose lookup at *failed* failed.
+    def of(self, evidence: Evidence) -> Future[Findings] | None:
+        """The findings to come for a name; None where none of its lookups failed.
 
         :raises ResolverError: when the root hints are of no use.
         """
+        failed = failed_at(evidence.failed_owners)
+        if failed is None:
+            return None
         if self._explainer is None:
             from certbot_caa_guard.audit.explaining import Explainer
 
             self._explainer = Explainer(self._root_hints, signed_root=self._signed)
-        return self._explainer.explain(identifier, failed)
+        return self._explainer.explain(failed)
 
     def main(self, evidence: Iterable[Evidence], timeout: float) -> dict[str, Finding]:
         """The main finding for each identifier for which there is one.
@@ -96,7 +103,7 @@ class Reasons:
     def _found(self, evidence: Iterable[Evidence], timeout: float) -> dict[str, Findings]:
         """All findings for each identifier for which there are any in time."""
         until = time.monotonic() + timeout
-        futures = {str(one.identifier): self._of(one) for one in evidence}
+        futures = {str(one.identifier): self.of(one) for one in evidence}
         found: dict[str, Findings] = {}
         for name, future in futures.items():
             if future is None:
@@ -105,8 +112,3 @@ class Reasons:
                 if findings := future.result(max(0.0, until - time.monotonic())):
                     found[name] = findings
         return found
-
-    def _of(self, evidence: Evidence) -> Future[Findings] | None:
-        lookups = [one for made in evidence.determinations for one in made.lookups]
-        failed = failed_at(one.owner for one in lookups if one.failed)
-        return None if failed is None else self.of(evidence.identifier, failed)

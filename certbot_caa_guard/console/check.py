@@ -67,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
         if options.jsonl:
             return _stream(Queries(options.names, options.file, defaults), options, who)
         asked = queries.gather(options.names, options.file, defaults)
-        report = checking.check(asked, _options(options, who))
+        how = _options(options, who)
+        report = checking.check(asked, how)
         with explaining.reasons(options) as why:
             checked = explaining.explained(report.checked, why)
     except (spec.SpecError, ResolverError) as error:
@@ -86,16 +87,16 @@ def _stream(asked: Queries, options: argparse.Namespace, who: authority.Authorit
     A line of input that cannot be read ends it, when all before it are answered.
     """
     verdicts: set[Verdict] = set()
+    how = _options(options, who)
     # Hardly anything refers to itself, and to look for it among all that is remembered is dear.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 100)
     with (
         explaining.reasons(options) as why,
-        checking.check_stream(asked, _options(options, who)) as stream,
+        checking.check_stream(asked, how) as stream,
     ):
         try:
-            lines = explaining.explained_lines(stream.lines(), why, ordered=options.ordered)
-            for batch in lines:
+            for batch in explaining.explained_lines(stream, why, how):
                 if batch:
                     told, texts = zip(*batch, strict=True)
                     sys.stdout.write("\n".join(texts) + "\n")

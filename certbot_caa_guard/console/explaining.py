@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from certbot_caa_guard.audit.reasons import Reasons, failed_at, may_ask
-from certbot_caa_guard.checking import Checked
-from certbot_caa_guard.climb import Lookup, Outcome
+from certbot_caa_guard.audit.reasons import Reasons, may_ask
+from certbot_caa_guard.checking import Checked, CheckStream, Line, Options
 from certbot_caa_guard.console.usage import UsageError
-from certbot_caa_guard.names import IdentifierError, parse
+from certbot_caa_guard.names import IdentifierError
 from certbot_caa_guard.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -24,8 +22,19 @@ if TYPE_CHECKING:
 _WITHOUT_FAULT = {Verdict.PERMITTED, Verdict.DENIED}
 _MOST_WAITING = 1_000
 
-Line = tuple[Verdict, str]
-Findings = tuple["Finding", ...]
+
+@dataclass(frozen=True, slots=True)
+class _Failing:
+    """A name that fails, and the findings to come for it."""
+
+    checked: Checked
+    findings: Future[tuple[Finding, ...]]
+
+    def explained(self) -> Checked:
+        """The name with its findings, once they are there."""
+        found = self.findings.result()
+        as_json = tuple(one.as_json() for one in found if one.matters)
+        return replace(self.checked, findings=as_json)
 
 
 def reasons(options: argparse.Namespace) -> AbstractContextManager[Reasons | None]:
@@ -39,78 +48,68 @@ def explained(checked: Sequence[Checked], by: Reasons | None) -> list[Checked]:
     """The same, each that fails with its findings."""
     if by is None:
         return list(checked)
-    futures = [_asked(one.verdict, one.as_json(), by) for one in checked]
-    return [
-        one if future is None else replace(one, findings=_as_json(future.result()))
-        for one, future in zip(checked, futures, strict=True)
-    ]
+    asked = [_asked(one, by) for one in checked]
+    return [one.explained() if isinstance(one, _Failing) else one for one in asked]
 
 
 def explained_lines(
-    batches: Iterable[Sequence[Line]], by: Reasons | None, *, ordered: bool
+    stream: CheckStream, by: Reasons | None, options: Options
 ) -> Iterator[list[Line]]:
-    """The same lines, those of names that fail with their findings, which hold up no others.
+    """The lines of *stream*, those of names that fail likewise, which hold up no others unless
+    their order shall stay.
 
-    :param ordered: unless their order shall stay.
+    :param options: those of the stream.
     """
     if by is None:
-        yield from map(list, batches)
+        yield from stream.lines()
         return
-    waiting: deque[tuple[Line, Future[Findings] | None]] = deque()
+    waiting: deque[Line | _Failing] = deque()
     error: Exception | None = None
     try:
-        for batch in batches:
+        for batch in stream.outcomes():
             at_once: list[Line] = []
-            for line in batch:
-                fails = line[0] not in _WITHOUT_FAULT
-                future = _asked(line[0], json.loads(line[1]), by) if fails else None
-                if future is None and not (ordered and waiting):
-                    at_once.append(line)
+            for outcome in batch:
+                one = _asked(outcome, by) if isinstance(outcome, Checked) else outcome
+                line = one.as_line() if isinstance(one, Checked) else one
+                if isinstance(line, _Failing) or (options.ordered and waiting):
+                    waiting.append(line)
                 else:
-                    waiting.append((line, future))
-            yield at_once + _ready(waiting, ordered=ordered)
+                    at_once.append(line)
+            yield at_once + _ready(waiting, options)
     except (IdentifierError, UsageError) as raised:
         error = raised
     # Whatever ended the input, all before it are answered.
-    yield [_with_findings(line, future) for line, future in waiting]
+    yield [_line(one) for one in waiting]
     if error is not None:
         raise error
 
 
-def _asked(verdict: Verdict, document: dict[str, Any], by: Reasons) -> Future[Findings] | None:
-    """The findings to come for a result; names that fail at the same one share them."""
-    if verdict in _WITHOUT_FAULT:
-        return None
-    failed = failed_at(one["owner"] for one in document["evidence"] if _failed(one))
-    return None if failed is None else by.of(parse(document["identifier"]), failed)
+def _asked(checked: Checked, by: Reasons) -> Checked | _Failing:
+    """A name that fails, its findings under way; names that fail at the same one share them."""
+    if checked.verdict in _WITHOUT_FAULT or checked.evidence is None:
+        return checked
+    findings = by.of(checked.evidence)
+    return checked if findings is None else _Failing(checked, findings)
 
 
-def _failed(evidence: dict[str, Any]) -> bool:
-    return Lookup(evidence["owner"], Outcome(evidence["outcome"])).failed
-
-
-def _ready(waiting: deque[tuple[Line, Future[Findings] | None]], *, ordered: bool) -> list[Line]:
+def _ready(waiting: deque[Line | _Failing], options: Options) -> list[Line]:
     """Those that need not wait any more; too many do not."""
     ready = []
     for _ in range(len(waiting)):
-        line, future = waiting.popleft()
-        if future is None or future.done() or len(waiting) >= _MOST_WAITING:
-            ready.append(_with_findings(line, future))
-        elif ordered:
-            waiting.appendleft((line, future))
+        one = waiting.popleft()
+        if _is_ready(one) or len(waiting) >= _MOST_WAITING:
+            ready.append(_line(one))
+        elif options.ordered:
+            waiting.appendleft(one)
             break
         else:
-            waiting.append((line, future))
+            waiting.append(one)
     return ready
 
 
-def _with_findings(line: Line, future: Future[Findings] | None) -> Line:
-    if future is None:
-        return line
-    document = json.loads(line[1])
-    document["findings"] = list(_as_json(future.result()))
-    return line[0], json.dumps(document)
+def _is_ready(one: Line | _Failing) -> bool:
+    return not isinstance(one, _Failing) or one.findings.done()
 
 
-def _as_json(findings: Iterable[Finding]) -> tuple[dict[str, Any], ...]:
-    return tuple(one.as_json() for one in findings if one.matters)
+def _line(one: Line | _Failing) -> Line:
+    return one.explained().as_line() if isinstance(one, _Failing) else one

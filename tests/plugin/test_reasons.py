@@ -11,8 +11,8 @@ from certbot_caa_guard.audit.catalogue import Severity
 from certbot_caa_guard.audit.findings import Finding
 from certbot_caa_guard.audit.reasons import Reasons
 from certbot_caa_guard.climb import Outcome
-from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.plugin import guard
+from certbot_caa_guard.verdict import Evidence
 from tests.fakes import FakeResolver, issue
 from tests.plugin.bench import Bench
 
@@ -32,8 +32,10 @@ def asked(monkeypatch: pytest.MonkeyPatch, findings: list[Finding]) -> list[str]
     """The names that an audit was wanted for."""
     names: list[str] = []
 
-    def of(_self: Reasons, identifier: Identifier, _failed: str) -> Future[tuple[Finding, ...]]:
-        names.append(str(identifier))
+    def of(_self: Reasons, evidence: Evidence) -> Future[tuple[Finding, ...]] | None:
+        if evidence.main_failure is None:
+            return None
+        names.append(str(evidence.identifier))
         found: Future[tuple[Finding, ...]] = Future()
         found.set_result(tuple(findings))
         return found
