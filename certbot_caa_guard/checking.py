@@ -162,7 +162,7 @@ class CheckStream(Iterator[Checked]):
     def __init__(self, names: Iterable[str | Query | None], options: Options) -> None:
         """See :func:`check_stream`."""
         self._options = options
-        self._lasting = Lasting(rounds=max(2, options.rounds), seconds=0.0)
+        self._lasting = _lasting(options)
         self._permitted_lines: PermittedLines | None = None
         self._requesters: dict[tuple[str | None, str | None], Requester] = {}
         self._closing = ExitStack()
@@ -303,6 +303,16 @@ def check(names: Iterable[str | Query], options: Options | None = None) -> Repor
     )
 
 
+def corroborated(checked: Checked, options: Options) -> Checked:
+    """The same name with the verdict that it has when an audit explains its failed lookups."""
+    if checked.evidence is None:
+        return checked
+    evidence = replace(checked.evidence, explained=True)
+    return replace(
+        checked, evidence=evidence, verdict=_decided(evidence, options, _lasting(options))
+    )
+
+
 def load_resolvers(options: Options) -> list[IResolver]:
     """The resolvers that the options name.
 
@@ -338,11 +348,18 @@ def _identify(query: Query) -> Identifier | None:
     return query.identifier
 
 
+def _lasting(options: Options) -> Lasting:
+    return Lasting(rounds=max(2, options.rounds), seconds=0.0)
+
+
+def _decided(evidence: Evidence, options: Options, lasting: Lasting) -> Verdict:
+    clock_is_right = verdict.is_clock_right(options.clock_skew)
+    return verdict.decide(evidence, lasting, clock_is_right=clock_is_right)
+
+
 def _checked(index: int, evidence: Evidence, options: Options, lasting: Lasting) -> Checked:
     identifier = evidence.identifier
-    reached = verdict.decide(
-        evidence, lasting, clock_is_right=verdict.is_clock_right(options.clock_skew)
-    )
+    reached = _decided(evidence, options, lasting)
     first = next((one for one in evidence.determinations if one.perspective.public), None)
     checked = Checked(
         index,

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         how = _options(options, who)
         report = checking.check(asked, how)
         with explaining.reasons(options) as why:
-            checked = explaining.explained(report.checked, why)
+            checked = explaining.explained(report.checked, why, how)
     except (spec.SpecError, ResolverError) as error:
         raise UsageError(str(error)) from error
     _remark(who, report.unusable, report.perspectives, report.has_public_perspective)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from certbot_caa_guard.audit.reasons import Reasons, may_ask
-from certbot_caa_guard.checking import Checked, CheckStream, Line, Options
+from certbot_caa_guard.checking import Checked, CheckStream, Line, Options, corroborated
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.names import IdentifierError
 from certbot_caa_guard.verdict import Verdict
@@ -30,11 +30,17 @@ class _Failing:
     checked: Checked
     findings: Future[tuple[Finding, ...]]
 
-    def explained(self) -> Checked:
-        """The name with its findings, once they are there."""
+    def explained(self, options: Options) -> Checked:
+        """The name with its findings, once they are there.
+
+        One that explains the failure is as good as another perspective: then the verdict is
+        reached anew.
+        """
+        from certbot_caa_guard.audit.findings import explains
+
         found = self.findings.result()
-        as_json = tuple(one.as_json() for one in found if one.matters)
-        return replace(self.checked, findings=as_json)
+        told = replace(self.checked, findings=tuple(one.as_json() for one in found if one.matters))
+        return corroborated(told, options) if explains(found) else told
 
 
 def reasons(options: argparse.Namespace) -> AbstractContextManager[Reasons | None]:
@@ -44,12 +50,15 @@ def reasons(options: argparse.Namespace) -> AbstractContextManager[Reasons | Non
     return Reasons(options.root_hints, options.trust_anchor)
 
 
-def explained(checked: Sequence[Checked], by: Reasons | None) -> list[Checked]:
-    """The same, each that fails with its findings."""
+def explained(checked: Sequence[Checked], by: Reasons | None, options: Options) -> list[Checked]:
+    """The same, each that fails with its findings and the verdict that they make.
+
+    :param options: those that the names were checked with.
+    """
     if by is None:
         return list(checked)
     asked = [_asked(one, by) for one in checked]
-    return [one.explained() if isinstance(one, _Failing) else one for one in asked]
+    return [one.explained(options) if isinstance(one, _Failing) else one for one in asked]
 
 
 def explained_lines(
@@ -79,7 +88,7 @@ def explained_lines(
     except (IdentifierError, UsageError) as raised:
         error = raised
     # Whatever ended the input, all before it are answered.
-    yield [_line(one) for one in waiting]
+    yield [_line(one, options) for one in waiting]
     if error is not None:
         raise error
 
@@ -98,7 +107,7 @@ def _ready(waiting: deque[Line | _Failing], options: Options) -> list[Line]:
     for _ in range(len(waiting)):
         one = waiting.popleft()
         if _is_ready(one) or len(waiting) >= _MOST_WAITING:
-            ready.append(_line(one))
+            ready.append(_line(one, options))
         elif options.ordered:
             waiting.appendleft(one)
             break
@@ -111,5 +120,5 @@ def _is_ready(one: Line | _Failing) -> bool:
     return not isinstance(one, _Failing) or one.findings.done()
 
 
-def _line(one: Line | _Failing) -> Line:
-    return one.explained().as_line() if isinstance(one, _Failing) else one
+def _line(one: Line | _Failing, options: Options) -> Line:
+    return one.explained(options).as_line() if isinstance(one, _Failing) else one

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from certbot_caa_guard import checking
 from certbot_caa_guard.console.explaining import reasons
 from certbot_caa_guard.console.main import main
 from tests.internet import Internet, refused, servfail
@@ -146,6 +147,40 @@ def test_check_tells_of_names_that_fail_why(hints: str, capsys: pytest.CaptureFi
     ]
     main([*asking, "www.refused.net"])
     assert "InvalidRcode: ns.refused.net" in capsys.readouterr().out
+
+
+def verdict_printed(out: str, form: list[str]) -> str:
+    if not form:
+        return out.split()[1]
+    documents = json.loads(out if "--json" in form else f"[{out}]")
+    return str(documents[0]["verdict"])
+
+
+@pytest.mark.parametrize(
+    "form", [[], ["--json"], ["--jsonl"], ["--jsonl", "--ordered"]], ids=" ".join
+)
+@pytest.mark.parametrize(
+    ("rounds", "more", "verdict", "status"),
+    [
+        pytest.param("2", [], "broken", 1, id="lasting"),
+        pytest.param("1", [], "unknown", 3, id="not lasting"),
+        pytest.param("2", ["--no-audit"], "unknown", 3, id="not audited"),
+    ],
+)
+def test_check_takes_what_an_audit_explains_for_broken_once_it_has_lasted(
+    hints: str,
+    form: list[str],
+    rounds: str,
+    more: list[str],
+    verdict: str,
+    status: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checking, "ROUND_INTERVAL", 0.0)
+    asking = ["check", "--root-hints", hints, "--resolver", "iterative", "--rounds", rounds]
+    assert main([*asking, *more, *form, "www.refused.net"]) == status
+    assert verdict_printed(capsys.readouterr().out, form) == verdict
 
 
 @pytest.mark.parametrize("ordered", [True, False])
