@@ -6,7 +6,6 @@ import argparse
 import enum
 import json
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from certbot_caa_guard import rejoining as mind
 from certbot_caa_guard.console import lineages
+from certbot_caa_guard.console.certbot import Certbot
 from certbot_caa_guard.console.lineages import Lineage
 from certbot_caa_guard.console.lock import LockedError, locked
 from certbot_caa_guard.console.recheck import Recheck
@@ -29,7 +29,6 @@ from certbot_caa_guard.verdict import Verdict
 
 _ALL_WELL, _TO_MEND, _NOT_FOUND_OUT = 0, 1, 3
 _MONTH = 30 * mind.DAY
-_LONGEST_RUN = 3600.0  # seconds
 _MOST_LINES = 12
 
 # What certbot says, in all versions, when another one has its lock.
@@ -65,35 +64,6 @@ class Result:
     back: tuple[str, ...] = ()
     failing: Mapping[str, str] = field(default_factory=dict)
     why: str | None = None
-
-
-@dataclass(frozen=True)
-class Certbot:
-    """The certbot to run, and where its folders are."""
-
-    program: str
-    folders: tuple[str, ...]
-
-    def renew(self, lineage: Lineage) -> tuple[int, str]:
-        """Renew a lineage now: certbot's exit status and its output."""
-        command = [
-            self.program, "renew", "--cert-name", lineage.name, "--force-renewal",
-            "--no-random-sleep-on-renew", "--caa-guard", *self.folders,
-        ]  # fmt: skip
-        try:
-            done = subprocess.run(  # noqa: S603 - the user's own certbot
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_LONGEST_RUN,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return 1, str(error)
-        return done.returncode, done.stdout
 
 
 def add_to(commands: Any) -> None:
