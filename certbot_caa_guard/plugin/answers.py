@@ -6,6 +6,7 @@ import email.utils
 import time
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from acme import errors as acme_errors
 from requests import RequestException
@@ -52,14 +53,22 @@ class Answers:
         return [link["url"] for link in links if link.get("rel") == "alternate"]
 
 
-def is_loss(error: Exception) -> bool:
-    """Whether *error* means that no answer came, or only one of something in between."""
+def is_loss(error: Exception, ca: str) -> bool:
+    """Whether *error* means that no answer came, or only one of something in between.
+
+    An authenticator talks to its own servers, and what fails there is no loss of the CA's answer.
+
+    :param ca: a URL of the CA.
+    """
     if isinstance(error, acme_errors.ClientError):
         response = error.args[0] if error.args else None
         return getattr(response, "status_code", 0) in {_BAD_GATEWAY, _GATEWAY_TIMEOUT}
     # acme before 2.8 makes a ValueError of some.
     origin = error.__context__ if isinstance(error, ValueError) else error
-    return isinstance(origin, RequestException)
+    if not isinstance(origin, RequestException) or origin.response is not None:
+        return False
+    asked = getattr(origin.request, "url", None)  # not known where a connection breaks off late
+    return asked is None or urlsplit(asked).hostname == urlsplit(ca).hostname
 
 
 def _moment(text: str | None) -> float | None:

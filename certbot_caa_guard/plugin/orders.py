@@ -146,7 +146,7 @@ class CertbotOrders:
             return self._refused(documents, error, order)
         if isinstance(error, Exception) and self._answers.is_busy(error):
             return self._refused([(None, self._answers.document())], error, order)
-        if isinstance(error, Exception) and is_loss(error):
+        if isinstance(error, Exception) and is_loss(error, self._new_nonce_url):
             return Lost(error)
         return None
 
@@ -182,7 +182,11 @@ class CertbotOrders:
 
     def _fetch(self, url: str) -> Any:
         """POST-as-GET (RFC 8555 section 6.3)."""
-        return self._acme.net.post(url, None, new_nonce_url=self._acme.directory["newNonce"])
+        return self._acme.net.post(url, None, new_nonce_url=self._new_nonce_url)
+
+    @property
+    def _new_nonce_url(self) -> str:
+        return str(self._acme.directory["newNonce"])
 
 
 def _identifier(body: Any) -> str:

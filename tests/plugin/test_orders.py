@@ -10,7 +10,14 @@ import pytest
 from acme import errors as acme_errors
 from acme import messages
 from certbot import errors
-from requests import ConnectionError, Timeout  # noqa: A004 - the ones that acme lets through
+from requests import (
+    ConnectionError,  # noqa: A004 - the one that acme lets through
+    HTTPError,
+    Request,
+    RequestException,
+    Response,
+    Timeout,
+)
 from zope.interface.verify import verifyObject
 
 from certbot_caa_guard import problem
@@ -247,6 +254,11 @@ def old_acmes_own() -> ValueError:
         return error
 
 
+def asking(url: str, kind: type[RequestException] = ConnectionError) -> RequestException:
+    """A request that came to nothing."""
+    return kind("no answer", request=Request("POST", url).prepare())
+
+
 def answered(status: int, **headers: str) -> Any:
     return SimpleNamespace(status_code=status, ok=status < 400, headers=headers)
 
@@ -257,10 +269,11 @@ def answered(status: int, **headers: str) -> Any:
     [
         ConnectionError("reset by peer"),
         Timeout("too long"),
+        asking("https://ca.example/new-order"),
         old_acmes_own(),
         acme_errors.ClientError(answered(502)),
     ],
-    ids=["reset", "timeout", "old acme", "bad gateway"],
+    ids=["reset", "timeout", "to a host of the CA", "old acme", "bad gateway"],
 )
 def test_an_answer_that_is_lost_is_told(step: str, loss: Exception) -> None:
     made = orders(place=fails(loss), finalize=fails(loss))
@@ -276,8 +289,19 @@ def test_an_answer_that_is_lost_is_told(step: str, loss: Exception) -> None:
         acme_errors.ClientError(answered(404)),
         acme_errors.ClientError(),
         acme_errors.TimeoutError(),
+        HTTPError("401 Client Error: Unauthorized", response=Response()),
+        asking("https://api.dns.example/records"),
+        asking("https://api.dns.example/records", Timeout),
     ],
-    ids=["a value", "not found", "nothing", "the CA takes too long"],
+    ids=[
+        "a value",
+        "not found",
+        "nothing",
+        "the CA takes too long",
+        "an authenticator is refused by its server",
+        "an authenticator does not reach its server",
+        "an authenticator waits for its server",
+    ],
 )
 def test_what_is_no_loss_passes(other: Exception) -> None:
     with pytest.raises(type(other)) as caught:
