@@ -1080,6 +1080,19 @@ class TestPatience:
         patience.limit(15.0)
         assert patience.left == 5.0
 
+    def test_what_is_allowed_later_counts_from_the_start(self) -> None:
+        patience = Patience(10.0)
+        patience.spend(40.0)
+        patience.allow(100.0)
+        patience.allow(50.0)
+        assert patience.left == 60.0
+
+    def test_what_is_allowed_later_lifts_no_limit(self) -> None:
+        patience = Patience(5.0)
+        patience.limit(15.0)
+        patience.allow(900.0)
+        assert patience.left == 15.0
+
 
 def test_a_refusal_says_what_the_client_said() -> None:
     assert str(refused(rate_limited())) == "no"

@@ -93,18 +93,18 @@ class Process:
     """What all issuances of one certbot process share.
 
     :ivar began: in seconds since the epoch.
+    :ivar patience: as long as the longest deadline among them.
     """
 
     began: float = field(default_factory=lambda: time.time())
-    patience: Patience | None = None
+    patience: Patience = field(default_factory=lambda: Patience(0.0))
     told_of_subset: bool = False
     resolvers: OpenResolvers = field(default_factory=OpenResolvers)
     troubles: Troubles = field(default_factory=Troubles)
 
     def patience_for(self, deadline: float) -> Patience:
         """The waiting left to one issuance, within that of the process."""
-        if self.patience is None:
-            self.patience = Patience(deadline)
+        self.patience.allow(deadline)
         return Patience(deadline, whole=self.patience)
 
 
@@ -120,6 +120,7 @@ class Session:
         self._process = process
         self._config = call.config
         self._display = Display(quiet=bool(call.config.quiet))
+        self._patience = process.patience_for(float(call.config.caa_guard_deadline))
         self._resources = ExitStack()
         self._keeping = Keeping(call.config, call.lineage)
         self._issuers: tuple[str, ...] = ()
@@ -167,7 +168,7 @@ class Session:
         self._tell_remembered()
         self._issuance.without([name for name in self._wanted if name not in names])
         if self._hooks_will_run():
-            self._process.patience_for(self._config.caa_guard_deadline).limit(_PATIENCE_AFTER_HOOKS)
+            self._patience.limit(_PATIENCE_AFTER_HOOKS)
         return names
 
     def begin_for_retries(self) -> list[str]:
@@ -226,10 +227,9 @@ class Session:
 
     def pace(self) -> None:
         """Wait before a challenge is answered, where many names share their name servers."""
-        patience = self._process.patience_for(float(self._config.caa_guard_deadline))
         gap = pacing.gap(self.issuance.names, PACING) if self._answered else 0.0
         self._answered += 1
-        if gap and self._paced + gap <= min(PACING.longest, patience.left):
+        if gap and self._paced + gap <= min(PACING.longest, self._patience.left):
             self._paced += gap
             time.sleep(gap)
 
@@ -269,7 +269,7 @@ class Session:
                 chance=random.random,
                 teller=self._display,
                 history=history,
-                patience=self._process.patience_for(float(config.caa_guard_deadline)),
+                patience=self._patience,
                 clock_skew=self._clock_skew,
                 explained=self._explained,
                 troubles=self._process.troubles,
@@ -478,10 +478,7 @@ class Session:
             self._reasons = self._resources.enter_context(
                 Reasons(config.caa_guard_root_hints, config.caa_guard_trust_anchor)
             )
-        reasons, patience = (
-            self._reasons,
-            self._process.patience_for(float(config.caa_guard_deadline)),
-        )
+        reasons, patience = self._reasons, self._patience
         start = time.monotonic()
         told = safely(lambda: ask(reasons, min(_LONGEST_AUDITS, patience.left)), nothing)
         patience.spend(time.monotonic() - start)

@@ -674,6 +674,13 @@ class TestSurroundings:
             bench.issue("y.net")
         assert sum(bench.clock.slept) <= 100
 
+    def test_one_lineage_that_never_waits_leaves_the_others_their_time(self, bench: Bench) -> None:
+        bench.config = bench.make_config("--caa-guard-deadline", "0")
+        bench.issue("x.net")
+        bench.config = bench.make_config()
+        bench.acme.finalizing.append(error(at_finalize(failed_lookup("b.net"))))
+        assert bench.issue(*NAMES).names() == [*NAMES]
+
     def test_no_retry_where_the_user_wants_none(self, bench: Bench) -> None:
         bench.config = bench.make_config("--caa-guard-retries", "0")
         bench.acme.finalizing.append(error(at_finalize(failed_lookup("b.net"))))
