@@ -16,7 +16,7 @@ from certbot_caa_guard.interfaces import IOrders
 from certbot_caa_guard.lookout import Lookout
 from certbot_caa_guard.names import Identifier, IdentifierError, is_ip_address, parse
 from certbot_caa_guard.patience import Patience
-from certbot_caa_guard.preflight import Preflight
+from certbot_caa_guard.preflight import FIRST_TIMEOUT, Preflight
 from certbot_caa_guard.recovery import Recovery
 from certbot_caa_guard.refusal import Hold, Lost, Refused
 from certbot_caa_guard.retry import Status, Step
@@ -48,6 +48,7 @@ class Survey:
     :ivar seconds: how long it took.
     :ivar unusable: the SPECs of perspectives that do not resolve the root.
     :ivar perspectives: how many perspectives answered.
+    :ivar skipped: whether there was no time left to ask anybody.
     """
 
     verdicts: Mapping[str, Verdict]
@@ -57,6 +58,7 @@ class Survey:
     perspectives: int
     unusable: tuple[str, ...] = ()
     clock_is_right: bool = True
+    skipped: bool = False
 
 
 class Issuance:
@@ -93,8 +95,10 @@ class Issuance:
 
     def survey(self) -> Survey:
         """Ask about every name, until each has a verdict or the patience is spent."""
-        if self._lookout is None:
-            return self._survey_of_nothing()
+        patience = self._world.patience
+        skipped = patience.is_limited and patience.left < FIRST_TIMEOUT
+        if self._lookout is None or skipped:
+            return Survey({}, {}, self._divided({}), 0.0, perspectives=0, skipped=skipped)
         start = self._world.clock()
         self._lookout.survey(list(self._identifiers.values()))
         preflight = self._lookout.preflight
@@ -168,9 +172,6 @@ class Issuance:
         for name in names:
             self.names.remove(name)
             self._identifiers.pop(name, None)
-
-    def _survey_of_nothing(self) -> Survey:
-        return Survey({}, {}, self._divided({}), seconds=0.0, perspectives=0)
 
     def _divided(self, verdicts: Mapping[str, Verdict]) -> Split:
         settings = self._settings

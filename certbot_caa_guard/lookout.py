@@ -36,8 +36,7 @@ class Lookout:
     def survey(self, identifiers: Sequence[Identifier]) -> None:
         """Ask about *identifiers* until each has a verdict or the patience is spent."""
         self._recall(identifiers)
-        self.preflight.round(identifiers)
-        self._check_clock()
+        self.ask_again(identifiers)
         self._have_explained(identifiers)
         self.settle(identifiers)
         self._remember_failures(identifiers)
@@ -52,7 +51,7 @@ class Lookout:
                 self.preflight.report(identifier, ca_refused=denied, ca_failed=not denied)
 
     def ask_again(self, identifiers: Sequence[Identifier]) -> None:
-        """Make another round."""
+        """Make a round, and take its time off the patience."""
         start = self._world.clock()
         self.preflight.round(identifiers)
         self._check_clock()

@@ -21,6 +21,11 @@ class Patience:
         left = max(0.0, min(self._seconds, self._limit) - self._spent)
         return left if self._whole is None else min(left, self._whole.left)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit: then even what is done in any case must fit in."""
+        return self._limit < math.inf or (self._whole is not None and self._whole.is_limited)
+
     def spend(self, seconds: float) -> None:
         """Take *seconds* off."""
         self._spent += seconds

@@ -17,8 +17,10 @@ from certbot_caa_guard.verdict import Determination, Evidence, Lasting, Perspect
 # Rounds are this far apart at least, because Unbound, the CA's too, remembers a SERVFAIL for 5 s.
 ROUND_INTERVAL = 6.0
 
+# So long may the first round take.
+FIRST_TIMEOUT = 5.0
+
 _PROBE_TIMEOUT = 5.0
-_FIRST_TIMEOUT = 5.0
 # A CA waits for about so long before it calls a server silent; no name is held before that.
 _PATIENT_TIMEOUT = 20.0
 _TICK = 0.25
@@ -163,7 +165,7 @@ class Preflight:
     async def _round(
         self, identifiers: Sequence[Identifier]
     ) -> Mapping[str, Sequence[Determination]]:
-        timeout = _FIRST_TIMEOUT if self._rounds == 1 else _PATIENT_TIMEOUT
+        timeout = FIRST_TIMEOUT if self._rounds == 1 else _PATIENT_TIMEOUT
         owners = list(dict.fromkeys(owner for one in identifiers for owner in one.owners))
         resolvers = self._usable
         # The probes run beside the questions, so that they cost no time of their own; in each

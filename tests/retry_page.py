@@ -35,7 +35,8 @@ bound them all. While it waits the guard asks DNS itself:
 _END = """\
 A renewal that is not urgent gets one short try, and so does every certificate once two have failed
 for unrelated zones or TLDs in the same run of certbot: then the CA has a problem, and the next run
-is the better one. Once a pre-hook has run, at most 15 s are waited.
+is the better one. Once a pre-hook has run, at most 15 s are waited
+([what that means](hooks.md)).
 
 ## What is kept across runs
 

@@ -270,6 +270,23 @@ class TestSurvey:
         world.issuance().survey()
         assert world.patience.left == 810.0
 
+    def test_the_first_round_is_taken_off_the_patience_too(self, world: World) -> None:
+        async def slow(owner: str, timeout: float) -> Lookup:
+            world.clock.now += timeout
+            return Lookup(owner, Outcome.NOTHING)
+
+        world.resolvers[0].lookup = slow  # type: ignore[method-assign]
+        world.issuance("net").survey()
+        assert world.patience.left == 895.0
+
+    @pytest.mark.parametrize(("seconds", "asked"), [(5.0, True), (4.9, False)])
+    def test_where_there_is_a_limit_nobody_is_asked_unless_the_first_round_fits_in(
+        self, world: World, seconds: float, asked: bool
+    ) -> None:
+        world.patience.limit(seconds)
+        survey = world.issuance().survey()
+        assert (survey.skipped, bool(world.resolvers[0].asked)) == (not asked, asked)
+
     def test_a_name_that_the_certificate_covers_and_can_wait_for_is_spared(
         self, world: World
     ) -> None:
@@ -1074,6 +1091,13 @@ class TestPatience:
         whole = Patience(900.0)
         Patience(900.0, whole).limit(15.0)
         assert whole.left == 15.0
+
+    def test_a_limit_of_the_whole_is_one_of_its_parts(self) -> None:
+        whole = Patience(900.0)
+        part = Patience(900.0, whole)
+        assert not part.is_limited
+        whole.limit(15.0)
+        assert part.is_limited
 
     def test_a_limit_never_gives_more(self) -> None:
         patience = Patience(5.0)

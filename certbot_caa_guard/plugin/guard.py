@@ -160,7 +160,10 @@ class Session:
             self._wanted = self._keeping.before.wanted_with(call.names)
         self._issuance = self._make_issuance()
         survey = self._issuance.survey()
-        names = self._within_limits(self._divide(survey))
+        names = self._divide(survey)
+        if survey.skipped:
+            names = self._without_held(names)
+        names = self._within_limits(names)
         if not call.csr and call.lineage is None:
             self.certname = call.certname or _usual_certname(self._wanted[0])
             self._keeping.names(self._pending_name)
@@ -229,8 +232,9 @@ class Session:
         """Wait before a challenge is answered, where many names share their name servers."""
         gap = pacing.gap(self.issuance.names, PACING) if self._answered else 0.0
         self._answered += 1
-        if gap and self._paced + gap <= min(PACING.longest, self._patience.left):
+        if gap and self._paced + gap <= PACING.longest and gap <= self._patience.left:
             self._paced += gap
+            self._patience.spend(gap)
             time.sleep(gap)
 
     def warn_of_subset(self) -> None:
@@ -257,8 +261,7 @@ class Session:
                 on_fail=OnFail(config.caa_guard_on_fail),
                 retries=int(config.caa_guard_retries),
                 spare=self._waited_for | self._never_drop,
-                rejoining=frozenset(self._keeping.before.held_names).intersection(self._wanted)
-                - self._covered,
+                rejoining=self._returning,
                 may_split=self._call.may_order_anew and not self._call.csr,
                 is_urgent=self._call.asked or not self._waited_for,
                 account=self._call.account_uri,
@@ -340,6 +343,12 @@ class Session:
         return self._certificate.names if self._certificate else frozenset()
 
     @property
+    def _returning(self) -> frozenset[str]:
+        """The held names that are wanted back in the certificate."""
+        held = self._keeping.before.held_names
+        return frozenset(held).intersection(self._wanted) - self._covered
+
+    @property
     def _waited_for(self) -> frozenset[str]:
         return self._certificate.names_at(_now()) if self._certificate else frozenset()
 
@@ -363,6 +372,15 @@ class Session:
             self._ask_before_first_split(division.held)
             self._note_held(division.held, survey.verdicts, survey.evidence)
         return list(division.ordered)
+
+    def _without_held(self, names: list[str]) -> list[str]:
+        """What of *names* to order where nobody was asked whether what is held passes now."""
+        back = [name for name in names if name in self._returning]
+        if not self.issuance.may_hold(back):
+            return names
+        before = self._keeping.before.held
+        self._keeping.held.update({held.name: held for held in before if held.name in back})
+        return [name for name in names if name not in back]
 
     def _within_limits(self, names: list[str]) -> list[str]:
         """What of *names* the CA takes an order for now.

@@ -47,6 +47,8 @@ def survey(
 
     :param spared: what becomes of the failing names that are not left out.
     """
+    if surveyed.skipped:
+        return ["CAA guard: names not checked: a pre-hook has run, and the time after it is over."]
     permitted = sum(one is Verdict.PERMITTED for one in surveyed.verdicts.values())
     checked = count(len(surveyed.verdicts), "name")
     took = f"{surveyed.seconds:.1f} s"

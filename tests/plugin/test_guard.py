@@ -794,6 +794,64 @@ class TestSurroundings:
         assert bench.clock.slept == [6.0, 84.0]
 
 
+class TestAfterAPreHook:
+    """A web server may be down: 15 seconds in the whole process."""
+
+    @pytest.fixture
+    def hooked(self, bench: Bench) -> Bench:
+        """A process in which a pre-hook has run; from now on each round takes five seconds."""
+        bench.config = bench.make_config("--pre-hook", "true")
+        bench.issue("x.net")
+        lookup = bench.resolvers[RESOLVERS[0]].lookup
+
+        async def slow(owner: str, timeout: float) -> Lookup:
+            bench.clock.now += timeout if owner == "net" else 0.0
+            return await lookup(owner, timeout)
+
+        bench.resolvers[RESOLVERS[0]].lookup = slow  # type: ignore[method-assign]
+        return bench
+
+    def spend(self, bench: Bench) -> None:
+        for number in range(3):
+            bench.issue(f"n{number}.net")
+
+    def test_questions_are_asked_for_no_longer(self, hooked: Bench) -> None:
+        start = hooked.clock.now
+        for number in range(9):
+            assert hooked.issue(f"n{number}.net").names() == [f"n{number}.net"]
+        assert hooked.clock.now - start == 15.0
+        assert hooked.said.count("names not checked: a pre-hook has run") == 6
+
+    def test_challenges_are_held_back_for_no_longer(
+        self, hooked: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(guard.time, "sleep", hooked.clock.sleep, raising=False)
+        start = hooked.clock.now
+        for number in range(3):
+            client = hooked.client
+            names = [f"n{one}.many{number}.net" for one in range(99)]
+            hooked.acme.before_order = lambda client=client, names=names: [
+                client.acme.answer_challenge(name, "response") for name in names
+            ]
+            hooked.issue(*names)
+        assert hooked.clock.now - start == pytest.approx(15.0, abs=0.2)
+
+    def test_what_is_held_stays_so(self, hooked: Bench) -> None:
+        hooked.lineage("a.net", REST, age=85)
+        hooked.hold("a.net", "b.net")
+        before = hooked.kept("a.net")
+        self.spend(hooked)
+        assert hooked.issue(lineage=hooked.reload("a.net")).names() == REST
+        assert hooked.kept("a.net") == before
+
+    def test_what_may_not_be_left_out_is_ordered(self, hooked: Bench) -> None:
+        hooked.lineage("a.net", REST, age=85)
+        hooked.hold("a.net", "b.net")
+        self.spend(hooked)
+        hooked.config.caa_guard_on_fail = "warn"
+        assert sorted(hooked.issue(lineage=hooked.reload("a.net")).names()) == [*NAMES]
+
+
 class TestSubset:
     """--allow-subset-of-names, which loses names for good."""
 
