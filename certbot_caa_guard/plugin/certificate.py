@@ -10,6 +10,8 @@ from certbot import crypto_util
 
 from certbot_caa_guard import grace
 
+LONGEST_OCSP = 10.0  # seconds; certbot's own
+
 _UTC = datetime.timezone.utc
 
 
@@ -17,7 +19,7 @@ _UTC = datetime.timezone.utc
 class Certificate:
     """What clients have of a lineage now.
 
-    :ivar names: the names in it; none where no client trusts it.
+    :ivar names: the names in it; none where no client is to trust it.
     :ivar end: when its life ends.
     :ivar waits_until: when it is to be renewed even without names of it that fail.
     """
@@ -31,7 +33,9 @@ class Certificate:
         return self.names if now < self.waits_until else frozenset()
 
 
-def certificate_of(lineage: Any, *, chosen_grace: str | None, server: str) -> Certificate:
+def certificate_of(
+    lineage: Any, *, chosen_grace: str | None, server: str, is_revoked: bool
+) -> Certificate:
     """The certificate that certbot's *lineage* has now.
 
     :param chosen_grace: as the user wrote it, if at all.
@@ -41,9 +45,17 @@ def certificate_of(lineage: Any, *, chosen_grace: str | None, server: str) -> Ce
         moment.astimezone(_UTC)
         for moment in (crypto_util.notBefore(lineage.cert), crypto_util.notAfter(lineage.cert))
     )
-    if lineage.is_test_cert and lineage.server != server:
+    if is_revoked or (lineage.is_test_cert and lineage.server != server):
         return Certificate(frozenset(), end, begin)
     lifetime = end - begin
     window = grace.renewal_window(lifetime, lineage.configuration.get("renew_before_expiry"))
     left = grace.remaining(lifetime, window, chosen_grace)
     return Certificate(frozenset(lineage.names()), end, end - left)
+
+
+def is_revoked(lineage: Any) -> bool:
+    """Whether the CA has revoked it, by OCSP: certbot asks that before a renewal, too.
+
+    Where the CA cannot be asked it is taken for valid, after LONGEST_OCSP at most.
+    """
+    return bool(lineage.ocsp_revoked(lineage.latest_common_version()))

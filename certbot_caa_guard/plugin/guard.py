@@ -28,7 +28,12 @@ from certbot_caa_guard.plugin import endings, kept
 from certbot_caa_guard.plugin import lineage as state
 from certbot_caa_guard.plugin.answers import Answers
 from certbot_caa_guard.plugin.barrier import safely
-from certbot_caa_guard.plugin.certificate import Certificate, certificate_of
+from certbot_caa_guard.plugin.certificate import (
+    LONGEST_OCSP,
+    Certificate,
+    certificate_of,
+    is_revoked,
+)
 from certbot_caa_guard.plugin.display import Display
 from certbot_caa_guard.plugin.keeping import Keeping
 from certbot_caa_guard.plugin.orders import CertbotOrders
@@ -336,7 +341,21 @@ class Session:
         lineage, config = self._call.lineage, self._config
         if lineage is None:
             return None
-        return certificate_of(lineage, chosen_grace=config.caa_guard_grace, server=config.server)
+        return certificate_of(
+            lineage,
+            chosen_grace=config.caa_guard_grace,
+            server=config.server,
+            is_revoked=self._is_revoked(),
+        )
+
+    def _is_revoked(self) -> bool:
+        patience = self._patience
+        if patience.is_limited and patience.left < LONGEST_OCSP:
+            return False
+        start = time.monotonic()
+        revoked = safely(lambda: is_revoked(self._call.lineage), otherwise=False)
+        patience.spend(time.monotonic() - start)
+        return revoked
 
     @property
     def _covered(self) -> frozenset[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from acme import messages
+from certbot._internal import storage
 
 from certbot_caa_guard.climb import Outcome
 from certbot_caa_guard.history import Kind
@@ -196,6 +198,47 @@ def test_a_test_certificate_is_not_waited_for(bench: Bench) -> None:
     conf.write_text("\n".join(line for line in text.splitlines() if "letsencrypt.org" not in line))
     bench.answers({"b.net": DENIED})
     assert renew(bench) == REST
+
+
+def say_of_ocsp(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], bool]) -> None:
+    monkeypatch.setattr(storage.RenewableCert, "ocsp_revoked", lambda *_version: answer())
+
+
+def test_a_revoked_certificate_is_not_waited_for(
+    due: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names that pass are served with it meanwhile."""
+    say_of_ocsp(monkeypatch, lambda: True)
+    due.answers({"b.net": DENIED})
+    assert renew(due) == REST
+
+
+def test_one_of_which_that_cannot_be_found_out_is(
+    due: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> bool:
+        raise OSError
+
+    say_of_ocsp(monkeypatch, fail)
+    due.answers({"b.net": DENIED})
+    assert "put off" in put_off(due)
+
+
+def test_to_ask_whether_it_is_revoked_costs_time_like_all_waiting(
+    due: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow() -> bool:
+        due.clock.now += 10
+        return True
+
+    say_of_ocsp(monkeypatch, slow)
+    due.answers({"b.net": DENIED})
+    guard.PROCESS.patience.limit(15.0)
+    assert renew(due) == REST
+    assert guard.PROCESS.patience.left == 5.0
+    due.lineage("d.net", ["d.net", "b.net"], age=61)
+    with pytest.raises(Stopped, match="put off"):
+        due.issue(lineage=due.reload("d.net"))
 
 
 class TestNeverDrop:
