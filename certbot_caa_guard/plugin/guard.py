@@ -165,10 +165,13 @@ class Session:
             self._wanted = self._keeping.before.wanted_with(call.names)
         self._issuance = self._make_issuance()
         survey = self._issuance.survey()
-        names = self._divide(survey)
+        chosen = self._course(survey)
+        names = self._divide(survey, chosen)
         if survey.skipped:
             names = self._without_held(names)
         names = self._within_limits(names)
+        if chosen is Course.ASK_THE_CA:
+            self._history.record(Kind.ORDERED_IN_FULL, [self._key()])
         if not call.csr and call.lineage is None:
             self.certname = call.certname or _usual_certname(self._wanted[0])
             self._keeping.names(self._pending_name)
@@ -371,13 +374,12 @@ class Session:
     def _waited_for(self) -> frozenset[str]:
         return self._certificate.names_at(_now()) if self._certificate else frozenset()
 
-    def _divide(self, survey: Survey) -> list[str]:
+    def _divide(self, survey: Survey, chosen: Course) -> list[str]:
         """What to order; the user is told of it.
 
         :raises Stopped: when nothing is to be ordered.
         """
         division, failing = survey.division, survey.division.failing
-        chosen = self._course(survey)
         news = [name for name in failing if self._is_news(survey, chosen, name)]
         self._tell(survey, chosen, news)
         if self._call.csr and (division.held or chosen is not Course.ORDER):
@@ -385,8 +387,6 @@ class Session:
         if chosen in endings.COURSES_WITHOUT_ORDER:
             self._history.record(Kind.PUT_OFF, [self._key(name) for name in news])
             raise Stopped(endings.of_course(chosen, failing, self._certificate))
-        if chosen is Course.ASK_THE_CA:
-            self._history.record(Kind.ORDERED_IN_FULL, [self._key()])
         if division.held:
             self._ask_before_first_split(division.held)
             self._note_held(division.held, survey.verdicts, survey.evidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from acme import messages
 
+from certbot_caa_guard.climb import Outcome
 from certbot_caa_guard.history import History, Kind
 from certbot_caa_guard.plugin import guard
 from certbot_caa_guard.plugin.stopped import Stopped
@@ -46,6 +48,20 @@ def test_after_a_limit_the_next_run_places_no_order(bench: Bench) -> None:
     with pytest.raises(Stopped, match=r"takes no order for these names before .* \(new-orders\)"):
         bench.issue(*NAMES)
     assert bench.acme.ordered == []
+
+
+def test_the_days_question_to_the_ca_is_not_spent_where_a_limit_forbids_it(bench: Bench) -> None:
+    bench.lineage("a.net", NAMES, age=65)
+    end = datetime.datetime.fromtimestamp(bench.clock.now + 7200, datetime.timezone.utc)
+    bench.acme.finalizing.append(limited(f"{end:%Y-%m-%d %H:%M:%S} UTC"))
+    with pytest.raises(messages.Error):
+        bench.issue(lineage=bench.reload("a.net"))
+    bench.wait(hours=1)
+    bench.answers({"b.net": Outcome.SERVFAIL})
+    with pytest.raises(Stopped, match="takes no order"):
+        bench.issue(lineage=bench.reload("a.net"))
+    bench.wait(hours=2)
+    assert bench.issue(lineage=bench.reload("a.net")).names() == list(NAMES)
 
 
 def test_other_names_are_ordered(bench: Bench) -> None:
