@@ -188,8 +188,12 @@ class Session:
         return self._wanted
 
     def hold(self, hold: Hold) -> list[str]:
-        """Leave names out after the CA refused them, and return what is left to order."""
+        """Leave names out after the CA refused them, and return what is left to order.
+
+        :raises Stopped: when the user does not want that.
+        """
         issuance = self.issuance
+        self._ask_before_first_split(hold.names, "The CA refused.")
         told = all(name in self._keeping.before.held_names for name in hold.names)
         evidence = {name: self._evidence(name) for name in hold.names}
         self._note_held(hold.names, {}, evidence)
@@ -424,13 +428,14 @@ class Session:
     ) -> list[str]:
         """Hold names that the CA must not be asked about now.
 
-        :raises Stopped: where they may not be left out.
+        :raises Stopped: where they may not be left out, or the user does not want that.
         """
         if not left_out:
             return names
         gone = [name for name in self._wanted if name not in names]
         if not self.issuance.may_hold([*gone, *left_out]):
             raise Stopped(why(left_out))
+        self._ask_before_first_split(left_out, "The CA would refuse for now.")
         self._note_held(left_out, {}, {name: self._evidence(name) for name in left_out})
         self._display.note(
             f"CAA guard: {text.listing(left_out)}: not ordered this time, since the CA would "
@@ -458,11 +463,12 @@ class Session:
         lineage = self._call.lineage
         return str(lineage.lineagename) if lineage else self._pending_name
 
-    def _ask_before_first_split(self, failing: Sequence[str]) -> None:
+    def _ask_before_first_split(self, failing: Sequence[str], why: str = "") -> None:
+        """:raises Stopped: when the user says no."""
         if self._call.lineage is not None or self._config.noninteractive_mode:
             return
         goes_on = display_util.yesno(
-            f"Get the certificate without {text.listing(failing)} for now?",
+            f"{why} Get the certificate without {text.listing(failing)} for now?".lstrip(),
             yes_label="Yes",
             no_label="No",
             default=True,

@@ -36,6 +36,7 @@ from certbot.plugins import enhancements
 
 from certbot_caa_guard.plugin import flags
 from certbot_caa_guard.plugin.barrier import report, safely, through
+from certbot_caa_guard.plugin.stopped import Stopped
 
 if TYPE_CHECKING:
     from certbot_caa_guard.issuance import Hold
@@ -453,14 +454,18 @@ class _Attached:
                 config.allow_subset_of_names = with_subset
 
     def _names_without(self, hold: Hold, names: Sequence[Any]) -> list[Any]:
-        """Hold what must be, and return the rest; at a fault, the CA's refusal is certbot's."""
+        """Hold what must be, and return the rest.
+
+        Where the user does not want that, or at a fault, the CA's refusal is certbot's.
+        """
         try:
             return _as_certbot_names(self._session.hold(hold), names)
         except Exception as error:
             refusal = self._orders.raised if self._orders is not None else None
             if refusal is None:
                 raise
-            report(error)
+            if not isinstance(error, Stopped):
+                report(error)
             raise refusal from None
 
 

@@ -30,6 +30,7 @@ from tests.fakes import (
     several_at_finalize,
 )
 from tests.plugin.bench import RESOLVERS, Bench, Directory, certbot_names, texts
+from tests.plugin.test_limits import fail_often
 
 DENIED = issue("other.example")
 NAMES = ("a.net", "b.net", "c.net")
@@ -792,6 +793,61 @@ class TestSurroundings:
         bench.clock.slept.clear()
         bench.issue("x.net", "b.net")
         assert bench.clock.slept == [6.0, 84.0]
+
+
+class TestQuestion:
+    """On a terminal a person is asked before a first certificate is split, whoever refuses."""
+
+    class Person:
+        def __init__(self, *, agrees: bool) -> None:
+            self.agrees = agrees
+            self.questions: list[str] = []
+
+        def __call__(self, question: str, **_more: object) -> bool:
+            self.questions.append(question)
+            return self.agrees
+
+    @pytest.fixture(params=[True, False], ids=["yes", "no"])
+    def person(
+        self, request: pytest.FixtureRequest, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> Person:
+        person = self.Person(agrees=request.param)
+        monkeypatch.setattr(guard.display_util, "yesno", person)
+        bench.config.noninteractive_mode = False
+        return person
+
+    def test_where_the_ca_refused(
+        self, bench: Bench, person: Person, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """One who says no has the CA's own words, as without the guard."""
+        refusal = error(at_finalize(denial("b.net")))
+        bench.acme.finalizing.append(refusal)
+        if person.agrees:
+            assert bench.issue(*NAMES).names() == REST
+        else:
+            with pytest.raises(messages.Error) as caught:
+                bench.issue(*NAMES)
+            assert caught.value is refusal
+            assert bench.acme.ordered == [[*NAMES]]
+        assert person.questions == ["The CA refused. Get the certificate without b.net for now?"]
+        assert "fault of the guard" not in caplog.text
+
+    def test_where_the_ca_would_refuse(self, bench: Bench, person: Person) -> None:
+        fail_often(bench, "b.net")
+        if person.agrees:
+            assert bench.issue(*NAMES).names() == REST
+        else:
+            with pytest.raises(Stopped, match="at your wish"):
+                bench.issue(*NAMES)
+            assert bench.acme.ordered == []
+        (question,) = person.questions
+        assert question.startswith("The CA would refuse for now. Get the certificate without b.net")
+
+    def test_not_for_a_certificate_that_is_there(self, bench: Bench, person: Person) -> None:
+        lineage = bench.lineage("a.net", NAMES, age=85)
+        bench.acme.finalizing.append(error(at_finalize(denial("b.net"))))
+        assert bench.issue(lineage=lineage).names() == REST
+        assert person.questions == []
 
 
 class TestAfterAPreHook:
