@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS closed (
 );
 """
 _KEPT_FOR = 90 * 86400.0
+_LONGEST_CLOSED = 7 * 86400.0  # no limit of a CA lasts longer
 _PATIENCE_WITH_OTHERS = 2.0  # seconds that another process may hold the file's lock
 
 
@@ -131,9 +132,12 @@ class History:
 
     def closed(self, subject: str) -> Closed | None:
         """Until when a CA takes no order for *subject*; None where it does."""
+        now = self._now()
+        # What lies further ahead was noted while the clock was ahead. It is forgotten: weeks later
+        # it would look like a limit that was just met.
+        self._execute("DELETE FROM closed WHERE until > ?", (now + _LONGEST_CLOSED,))
         rows = self._execute(
-            "SELECT until, why FROM closed WHERE subject = ? AND until > ?",
-            (subject, self._now()),
+            "SELECT until, why FROM closed WHERE subject = ? AND until > ?", (subject, now)
         )
         return Closed(float(str(rows[0][0])), str(rows[0][1])) if rows else None
 

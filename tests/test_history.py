@@ -46,6 +46,23 @@ def test_events_of_others_are_not_counted(path: Path, clock: Clock) -> None:
     assert count(path, clock) == 0
 
 
+@pytest.mark.parametrize(
+    ("days", "known"), [pytest.param(2, True, id="soon"), pytest.param(7.1, False, id="too late")]
+)
+def test_a_ca_is_closed_for_no_longer_than_any_limit_lasts(
+    path: Path, clock: Clock, days: float, known: bool
+) -> None:
+    """The clock was ahead when it was noted, and was set since."""
+    now = clock.now
+    clock.now += days * DAY
+    with History(path, now=clock) as noted:
+        noted.close("a.net", clock.now + HOUR, within=7 * DAY, why="new-orders")
+        clock.now = now
+        assert (noted.closed("a.net") is not None) is known
+        clock.now = now + days * DAY
+        assert (noted.closed("a.net") is not None) is known
+
+
 def test_events_of_another_kind_are_not_counted(path: Path, clock: Clock) -> None:
     with History(path, now=clock) as known:
         known.record(Kind.CA_REFUSED, ["a.net"])
