@@ -41,6 +41,15 @@ def kept_of(lineage: Any, config: Any) -> state.Names:
     return waiting[0].names if waiting else kept
 
 
+def held_from(lineage: Any) -> frozenset[str]:
+    """The held names that are not in the certificate, by the file: certbot may have read it before.
+
+    :raises certbot_caa_guard.plugin.lineage.StateError: when it cannot be read.
+    """
+    conf = state.load(Path(lineage.configfile.filename))
+    return frozenset(state.read(conf.get(state.SECTION)).held_names) - set(lineage.names())
+
+
 def may_hold(conf: Path, config: Any) -> bool:
     """Whether the lineage of *conf* may hold a name: a quick look, for there may be thousands."""
     if f"[{state.SECTION}]" in conf.read_text("utf-8", "replace"):

@@ -13,8 +13,7 @@ S4    ``Client._get_order_and_authorizations``        the order that is placed; 
 S5    ``main._find_cert``                             the same names asked for again
 S6    ``Client.obtain_certificate``                   a further order with fewer names; for one
                                                       issuance
-S7    ``enhancements.enable``                         the names of the certificate, not those asked
-                                                      for
+S7    ``enhancements.enable``                         not the names that are held
 ====  ==============================================  =========================================
 """
 
@@ -226,13 +225,15 @@ def _around_enable(
     """Seam S7: certbot since 5.3 makes this list before the names are checked."""
     if not _is_on(config) or lineage is None:
         return original(lineage, domains, installer, config)
-    covered = safely(lambda: _covered(lineage, domains), domains)
-    return original(lineage, covered, installer, config)
+    names = safely(lambda: _without_held(lineage, domains), domains)
+    return original(lineage, names, installer, config)
 
 
-def _covered(lineage: Any, names: Any) -> list[Any]:
-    there = set(lineage.names())
-    return [name for name in names if str(name) in there]
+def _without_held(lineage: Any, names: Any) -> list[Any]:
+    from certbot_caa_guard.plugin import kept
+
+    held = kept.held_from(lineage)
+    return [name for name in names if str(name) not in held]
 
 
 # No dataclass: to make one takes most of a millisecond, at every start of certbot.

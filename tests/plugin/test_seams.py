@@ -585,7 +585,7 @@ class TestAskedAgain:
 
 
 class TestEnhancements:
-    """Seam S7: what certbot enhances are the sites of the names that are in the certificate."""
+    """Seam S7: certbot enhances the sites that it was asked for, but those of held names."""
 
     class Installer:
         def __init__(self) -> None:
@@ -604,16 +604,34 @@ class TestEnhancements:
 
         return enable
 
+    @pytest.mark.parametrize(
+        ("covered", "held", "enhanced"),
+        [
+            pytest.param(REST, ["b.net"], REST, id="held"),
+            pytest.param(["*.net"], [], [*NAMES], id="covered by a wildcard"),
+            pytest.param(["*.net"], ["b.net"], REST, id="covered by a wildcard, but held"),
+            pytest.param(NAMES, ["b.net"], [*NAMES], id="back"),
+        ],
+    )
     def test_held_names_are_passed_over(
-        self, enable: Callable[..., list[str]], bench: Bench
+        self,
+        covered: list[str],
+        held: list[str],
+        enhanced: list[str],
+        enable: Callable[..., list[str]],
+        bench: Bench,
     ) -> None:
-        assert enable(lineage=bench.lineage("a.net", REST)) == REST
+        lineage = bench.lineage("a.net", covered)
+        bench.hold("a.net", *held)
+        assert enable(lineage=lineage) == enhanced
 
     def test_without_the_guard_all_are_enhanced(
         self, enable: Callable[..., list[str]], bench: Bench
     ) -> None:
+        lineage = bench.lineage("a.net", REST)
+        bench.hold("a.net", "b.net")
         bench.config = bench.make_config(guarded=False)
-        assert enable(lineage=bench.lineage("a.net", REST)) == [*NAMES]
+        assert enable(lineage=lineage) == [*NAMES]
 
     def test_without_a_lineage_all_are_enhanced(self, enable: Callable[..., list[str]]) -> None:
         assert enable(lineage=None) == [*NAMES]
@@ -624,7 +642,7 @@ class TestEnhancements:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(seams, "_covered", broken)
+        monkeypatch.setattr(seams, "_without_held", broken)
         assert enable(lineage=object()) == [*NAMES]
         assert FAULT in caplog.text
 
