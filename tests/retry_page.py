@@ -47,7 +47,9 @@ cron job nor a kill can burn what the CA allows:
   that the CA found wanting for its CAA, is held and the rest ordered.
 - Orders: above 150 of an account in three hours there are no second orders.
 - Rate limits: until the time that the CA names, no order is placed for what met one. certbot ends
-  with status 1 and says until when; `--no-caa-guard` orders all the same.
+  with status 1 and says until when. `--no-caa-guard` orders all the same, but certbot remembers it:
+  until `caa_guard_enabled = True` stands in `renewal/NAME.conf` again, that certificate is renewed
+  without the guard, and nothing held comes back.
 - Deactivated authorizations: once per name and day.
 
 An order that is still good when certbot is killed is taken up by the next run: Let's Encrypt

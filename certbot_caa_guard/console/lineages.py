@@ -75,6 +75,18 @@ class Lineage:
         made = self.certificate
         return None if made is None else made.ends - self._grace(made).total_seconds()
 
+    @property
+    def switched_off(self) -> str | None:
+        """That certbot renews it without the guard, and how to change that; None where it does not
+        say so.
+        """
+        if (self.parameter("caa_guard_enabled") or "").lower() != "false":
+            return None
+        return (
+            "the guard is switched off for it: certbot remembers --no-caa-guard. To turn it on "
+            f"again, write caa_guard_enabled = True in renewal/{self.name}.conf"
+        )
+
     def parameter(self, name: str) -> str | None:
         """The option *name* as text; None where it is not set (certbot writes ``None``)."""
         value = self.parameters.get(name)

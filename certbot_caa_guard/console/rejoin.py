@@ -240,8 +240,8 @@ class _Rejoin:
         return self._renew(one, passing, failing, history)
 
     def _must_wait(self, one: Lineage, passing: tuple[str, ...], history: History) -> str | None:
-        if one.parameter("caa_guard_enabled") == "False":
-            return "the guard is switched off for it (caa_guard_enabled = False)"
+        if one.switched_off:
+            return one.switched_off
         now = time.time()
         past = mind.Past(
             history.last(Kind.REJOIN_TRIED, one.name),

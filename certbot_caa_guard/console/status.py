@@ -165,17 +165,18 @@ def next_step(one: Lineage) -> str:
             "Its first order did not end: run the same certbot command again, for "
             f"{text.listing(one.wanted)}."
         )
-    due, grace = day(one.due), day(one.grace_begins)
-    if one.due is not None and one.due <= time.time():
-        renewal = f"Renewal is due since {due}; from {grace} on without a covered name that fails."
-    else:
-        renewal = f"Renewal is due {due}; from {grace} on without a covered name that fails."
+    overdue = "since " if one.due is not None and one.due <= time.time() else ""
+    renewal = f"Renewal is due {overdue}{day(one.due)}"
+    if not one.switched_off:
+        renewal += f"; from {day(one.grace_begins)} on without a covered name that fails"
     if not one.kept.held:
-        return renewal
-    return (
-        f"{renewal} What is held comes back then, if it passes; before: certbot-caa-guard rejoin. "
-        "To let a name go: certbot-caa-guard forget NAME."
+        return f"{renewal}."
+    back = (
+        f"What is held does not come back, since {one.switched_off}."
+        if one.switched_off
+        else "What is held comes back then, if it passes; before: certbot-caa-guard rejoin."
     )
+    return f"{renewal}. {back} To let a name go: certbot-caa-guard forget NAME."
 
 
 def _as_json(one: Lineage, outcome: Outcome, seen: Mapping[str, float]) -> dict[str, Any]:

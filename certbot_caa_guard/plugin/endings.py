@@ -13,6 +13,11 @@ from certbot_caa_guard.split import Course
 
 _MOMENT = "%Y-%m-%d %H:%M UTC"
 
+_ALONE = (
+    "use --no-caa-guard. certbot remembers that for all later renewals: to have the guard back, "
+    "write caa_guard_enabled = True in renewal/NAME.conf."
+)
+
 COURSES_WITHOUT_ORDER = frozenset(
     {Course.PUT_OFF, Course.NEVER_DROP, Course.NOTHING_LEFT, Course.STOP}
 )
@@ -53,7 +58,7 @@ def of_exhausted(failing: Sequence[str]) -> str:
     return (
         f"CAA guard: {text.listing(failing)} failed too often at the CA lately, for want of CAA: "
         "one more failure may bring it to stop issuing for longer. No order was placed. "
-        f"{_mend(failing)} Then try again in an hour; to try at once, use --no-caa-guard."
+        f"{_mend(failing)} Then try again in an hour; to try at once, {_ALONE}"
     )
 
 
@@ -63,7 +68,7 @@ def of_limit(closed: Closed) -> str:
     return (
         f"CAA guard: the CA takes no order for these names before {until.strftime(_MOMENT)}: in an "
         f"earlier run a rate limit of it was met ({closed.why}). No order was placed. Run certbot "
-        "again after that time; to try before, use --no-caa-guard."
+        f"again after that time; to try before, {_ALONE}"
     )
 
 

@@ -127,7 +127,8 @@ def _add_switches(parser: argparse.ArgumentParser) -> None:
         dest="caa_guard_enabled",
         action="store_false",
         default=False,
-        help="Switch the guard off, where cli.ini or the renewal configuration has it on",
+        help="Switch the guard off, where cli.ini or the renewal configuration has it on; certbot "
+        "remembers this for later renewals, too",
     )
     parser.add_argument(
         "--caa-guard-on-fail",

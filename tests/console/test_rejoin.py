@@ -165,7 +165,8 @@ def test_a_lineage_without_the_guard_is_left_alone(
 ) -> None:
     configuration.lineage("b.net", ["b.net"], held=["good.net"], caa_guard_enabled="False")
     out = console("rejoin", "--cert-name", "b.net")[1]
-    assert "the guard is switched off for it" in out
+    assert "good.net would pass now, but the guard is switched off for it" in out
+    assert "write caa_guard_enabled = True in renewal/b.net.conf" in out
     assert certbot.commands == []
 
 

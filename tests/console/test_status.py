@@ -95,6 +95,28 @@ def test_when_the_renewal_is_due(
     assert expected in status.next_step(one)
 
 
+@pytest.mark.parametrize("off", ["False", "false"])
+def test_where_the_guard_is_switched_off_nothing_comes_back_and_how_to_change_that(
+    off: str, configuration: Configuration
+) -> None:
+    """certbot saves --no-caa-guard, be it used ever so seldom."""
+    configuration.lineage("a.net", ["a.net"], held=["b.net"], caa_guard_enabled=off)
+    (one,) = lineages.read_all(configuration.folder)
+    said = status.next_step(one)
+    assert "What is held does not come back, since the guard is switched off" in said
+    assert "write caa_guard_enabled = True in renewal/a.net.conf" in said
+    assert "without a covered name" not in said
+
+
+@pytest.mark.parametrize("parameters", [{}, {"caa_guard_enabled": "True"}], ids=["unsaid", "on"])
+def test_else_what_is_held_comes_back(
+    parameters: dict[str, str], configuration: Configuration
+) -> None:
+    configuration.lineage("a.net", ["a.net"], held=["b.net"], **parameters)
+    (one,) = lineages.read_all(configuration.folder)
+    assert "What is held comes back then, if it passes" in status.next_step(one)
+
+
 def test_only_what_is_due(configuration: Configuration, console: Call) -> None:
     configuration.lineage("a.net", ["a.net"], age=70)
     configuration.lineage("b.net", ["b.net"])

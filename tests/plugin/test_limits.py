@@ -43,10 +43,19 @@ def fail_often(bench: Bench, name: str) -> None:
             history.record(kind, [f"{bench.client.account.regr.uri} {name}"] * 3)
 
 
+def says_what_certbot_remembers(stopped: Stopped) -> bool:
+    """Who is advised to switch the guard off must know that it stays so."""
+    _, _, advice = str(stopped).partition("use --no-caa-guard.")
+    return "certbot remembers that" in advice and "caa_guard_enabled = True" in advice
+
+
 def test_after_a_limit_the_next_run_places_no_order(bench: Bench) -> None:
     meet_a_limit(bench)
-    with pytest.raises(Stopped, match=r"takes no order for these names before .* \(new-orders\)"):
+    with pytest.raises(
+        Stopped, match=r"takes no order for these names before .* \(new-orders\)"
+    ) as caught:
         bench.issue(*NAMES)
+    assert says_what_certbot_remembers(caught.value)
     assert bench.acme.ordered == []
 
 
@@ -104,8 +113,9 @@ def test_a_name_that_failed_too_often_is_held_from_the_start(bench: Bench) -> No
 
 def test_where_it_may_not_be_there_is_no_order(bench: Bench) -> None:
     fail_often(bench, "b.net")
-    with pytest.raises(Stopped, match=r"b\.net failed too often at the CA lately"):
+    with pytest.raises(Stopped, match=r"b\.net failed too often at the CA lately") as caught:
         bench.issue("b.net")
+    assert says_what_certbot_remembers(caught.value)
     assert bench.acme.ordered == []
 
 
