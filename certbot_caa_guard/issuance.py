@@ -95,8 +95,7 @@ class Issuance:
 
     def survey(self) -> Survey:
         """Ask about every name, until each has a verdict or the patience is spent."""
-        patience = self._world.patience
-        skipped = patience.is_limited and patience.left < FIRST_TIMEOUT
+        skipped = self._world.patience.within_limit < FIRST_TIMEOUT
         if self._lookout is None or skipped:
             return Survey({}, {}, self._divided({}), 0.0, perspectives=0, skipped=skipped)
         start = self._world.clock()

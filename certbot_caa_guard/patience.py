@@ -22,9 +22,10 @@ class Patience:
         return left if self._whole is None else min(left, self._whole.left)
 
     @property
-    def is_limited(self) -> bool:
-        """Whether there is a limit: then even what is done in any case must fit in."""
-        return self._limit < math.inf or (self._whole is not None and self._whole.is_limited)
+    def within_limit(self) -> float:
+        """Seconds for what is done even without patience; without end, unless there is a limit."""
+        left = max(0.0, self._limit - self._spent)
+        return left if self._whole is None else min(left, self._whole.within_limit)
 
     def spend(self, seconds: float) -> None:
         """Take *seconds* off."""

@@ -283,6 +283,8 @@ class TestSurvey:
     def test_where_there_is_a_limit_nobody_is_asked_unless_the_first_round_fits_in(
         self, world: World, seconds: float, asked: bool
     ) -> None:
+        """However little patience there is for more."""
+        world.patience = Patience(0.0)
         world.patience.limit(seconds)
         survey = world.issuance().survey()
         assert (survey.skipped, bool(world.resolvers[0].asked)) == (not asked, asked)
@@ -1095,9 +1097,9 @@ class TestPatience:
     def test_a_limit_of_the_whole_is_one_of_its_parts(self) -> None:
         whole = Patience(900.0)
         part = Patience(900.0, whole)
-        assert not part.is_limited
+        assert part.within_limit == math.inf
         whole.limit(15.0)
-        assert part.is_limited
+        assert part.within_limit == 15.0
 
     def test_a_limit_never_gives_more(self) -> None:
         patience = Patience(5.0)

@@ -357,7 +357,7 @@ class Session:
 
     def _is_revoked(self) -> bool:
         patience = self._patience
-        if patience.is_limited and patience.left < LONGEST_OCSP:
+        if patience.within_limit < LONGEST_OCSP:
             return False
         start = time.monotonic()
         revoked = safely(lambda: is_revoked(self._call.lineage), otherwise=False)
