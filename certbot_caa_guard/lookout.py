@@ -19,6 +19,9 @@ _REMEMBERED = 30 * 24 * 3600.0
 # servers are asked, too.
 _INTERVALS = (SOONEST, SOONEST, 12.0, 24.0, 48.0)
 
+# Seconds that a round takes where all servers answer: a check is no wait.
+_USUAL_ROUND = 1.0
+
 _A_MOMENT = 0.01  # seconds: what is left of a wait by rounding is no wait
 
 OF_CAA = frozenset({Meaning.DENIED, Meaning.DNSSEC, Meaning.TRANSIENT})
@@ -36,7 +39,7 @@ class Lookout:
     def survey(self, identifiers: Sequence[Identifier]) -> None:
         """Ask about *identifiers* until each has a verdict or the patience is spent."""
         self._recall(identifiers)
-        self.ask_again(identifiers)
+        self._ask(identifiers, free=_USUAL_ROUND)
         self._have_explained(identifiers)
         self.settle(identifiers)
         self._remember_failures(identifiers)
@@ -51,11 +54,15 @@ class Lookout:
                 self.preflight.report(identifier, ca_refused=denied, ca_failed=not denied)
 
     def ask_again(self, identifiers: Sequence[Identifier]) -> None:
-        """Make a round, and take its time off the patience."""
+        """Make another round, and take its time off the patience."""
+        self._ask(identifiers, free=0.0)
+
+    def _ask(self, identifiers: Sequence[Identifier], *, free: float) -> None:
+        """Make a round, and take its time off the patience, but for so many seconds."""
         start = self._world.clock()
         self.preflight.round(identifiers)
         self._check_clock()
-        self._world.patience.spend(self._world.clock() - start)
+        self._world.patience.spend(max(0.0, self._world.clock() - start - free))
 
     def settle(self, identifiers: Sequence[Identifier]) -> None:
         """Make more rounds for the names that they could still decide about."""

@@ -270,14 +270,25 @@ class TestSurvey:
         world.issuance().survey()
         assert world.patience.left == 810.0
 
-    def test_the_first_round_is_taken_off_the_patience_too(self, world: World) -> None:
+    def test_a_first_round_that_takes_longer_than_a_second_is_a_wait_too(
+        self, world: World
+    ) -> None:
         async def slow(owner: str, timeout: float) -> Lookup:
             world.clock.now += timeout
             return Lookup(owner, Outcome.NOTHING)
 
         world.resolvers[0].lookup = slow  # type: ignore[method-assign]
         world.issuance("net").survey()
-        assert world.patience.left == 895.0
+        assert world.patience.left == 896.0
+
+    def test_one_that_is_answered_at_once_is_none(self, world: World) -> None:
+        async def quick(owner: str, _timeout: float) -> Lookup:
+            world.clock.now += 0.3
+            return Lookup(owner, Outcome.NOTHING)
+
+        world.resolvers[0].lookup = quick  # type: ignore[method-assign]
+        world.issuance("a.net", "b.net").survey()
+        assert world.patience.left == 900.0
 
     @pytest.mark.parametrize(("seconds", "asked"), [(5.0, True), (4.9, False)])
     def test_where_there_is_a_limit_nobody_is_asked_unless_the_first_round_fits_in(

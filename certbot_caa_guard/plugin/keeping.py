@@ -90,6 +90,6 @@ class Keeping:
         ]
 
     def _confs(self) -> frozenset[Path]:
-        """The renewal configurations of lineages with such a name; certbot may number it."""
-        folder = Path(self._config.renewal_configs_dir)
-        return frozenset(folder.glob(f"{glob.escape(self._certname)}*.conf"))
+        """The renewal configurations of lineages of that name, numbered by certbot or not."""
+        folder, name = Path(self._config.renewal_configs_dir), glob.escape(self._certname)
+        return frozenset([*folder.glob(f"{name}.conf"), *folder.glob(f"{name}-????.conf")])
