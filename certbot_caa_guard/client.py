@@ -368,7 +368,8 @@ class GuardedClient:
         if self._options.issuers is not None:
             return tuple(self._options.issuers)
         known = self._client.directory
-        return directory.issuers(getattr(known, "meta", None), known["newNonce"])
+        identities = getattr(getattr(known, "meta", None), "caa_identities", None)
+        return directory.issuers(identities, known["newNonce"])
 
     @property
     def _account_uri(self) -> str | None:

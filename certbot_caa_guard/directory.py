@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
+
+from certbot_caa_guard.names import IdentifierError, parse
 
 LETS_ENCRYPT = "letsencrypt.org"
 
+_MOST_IDENTITIES = 100
 
-def issuers(meta: Any, url: str) -> tuple[str, ...]:
+
+def issuers(identities: object, url: str) -> tuple[str, ...]:
     """The CA's domain names in CAA records; none where they are not known.
 
-    :param meta: the ``meta`` member of its directory (RFC 8555 section 9.7.6), an
-        ``acme.messages.Directory.Meta``, or None.
+    :param identities: the ``caaIdentities`` in its directory's ``meta`` (RFC 8555 section 9.7.6),
+        whatever the CA says there; None where it says nothing.
     :param url: of the directory, or of anything else at the CA.
     """
-    identities = getattr(meta, "caa_identities", None) or ()
-    if identities:
-        return tuple(str(one) for one in identities)
-    host = urlsplit(url).hostname or ""
-    return (LETS_ENCRYPT,) if host.endswith(f".{LETS_ENCRYPT}") else ()
+    if not identities:
+        host = urlsplit(url).hostname or ""
+        return (LETS_ENCRYPT,) if host.endswith(f".{LETS_ENCRYPT}") else ()
+    if not isinstance(identities, (list, tuple)) or len(identities) > _MOST_IDENTITIES:
+        return ()
+    # All of them or none: without one that cannot be read, the records that name it would deny.
+    return tuple(identities) if all(map(_is_domain, identities)) else ()
+
+
+def _is_domain(identity: object) -> bool:
+    """Whether it is a domain name just as it stands: in upper or lower case, no final dot."""
+    if not isinstance(identity, str):
+        return False
+    try:
+        return parse(identity).domain == identity.lower()
+    except IdentifierError:
+        return False
 
 
 def clock_skew(date: str | None, now: float) -> float | None:

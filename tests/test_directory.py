@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from certbot_caa_guard import directory
@@ -12,16 +10,14 @@ _SOMEBODY = "https://ca.example/directory"
 
 
 @pytest.mark.parametrize(
-    ("meta", "url", "issuers"),
+    ("identities", "url", "issuers"),
     [
         pytest.param(
-            SimpleNamespace(caa_identities=["a.example", "b.example"]),
-            _SOMEBODY,
-            ("a.example", "b.example"),
-            id="it says",
+            ["a.example", "B.example"], _SOMEBODY, ("a.example", "B.example"), id="it says"
         ),
-        pytest.param(SimpleNamespace(caa_identities=None), _SOMEBODY, (), id="it does not"),
-        pytest.param(None, _SOMEBODY, (), id="it says nothing"),
+        pytest.param(("a.example",), _SOMEBODY, ("a.example",), id="as acme gives it"),
+        pytest.param([], _SOMEBODY, (), id="it says none"),
+        pytest.param(None, _SOMEBODY, (), id="it does not"),
         pytest.param(
             None,
             "https://acme-staging-v02.api.letsencrypt.org/acme/new-nonce",
@@ -33,9 +29,29 @@ _SOMEBODY = "https://ca.example/directory"
     ],
 )
 def test_the_issuers_are_those_in_the_directory(
-    meta: object, url: str, issuers: tuple[str, ...]
+    identities: object, url: str, issuers: tuple[str, ...]
 ) -> None:
-    assert directory.issuers(meta, url) == issuers
+    assert directory.issuers(identities, url) == issuers
+
+
+@pytest.mark.parametrize(
+    "identities",
+    [
+        pytest.param("ca.example", id="a text, whose letters are none"),
+        pytest.param(5, id="a number"),
+        pytest.param({"ca.example": 1}, id="an object"),
+        pytest.param(["ca.example", 5], id="with a number"),
+        pytest.param(["ca.example", "ca.example\x1b]0;title\x07"], id="with control characters"),
+        pytest.param(["ca.example\n"], id="with a line's end"),
+        pytest.param(["*.ca.example"], id="a wildcard"),
+        pytest.param(["ca.example."], id="with a final dot, which no record matches"),
+        pytest.param(["x" * 100_000], id="too long"),
+        pytest.param([f"ca{number}.example" for number in range(101)], id="too many"),
+    ],
+)
+def test_what_is_no_list_of_domain_names_says_nothing_at_all(identities: object) -> None:
+    """A part of it would deny what the CA permits by the rest."""
+    assert directory.issuers(identities, _SOMEBODY) == ()
 
 
 @pytest.mark.parametrize(

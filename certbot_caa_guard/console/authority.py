@@ -77,7 +77,10 @@ def find(
     known = _directory(server)
     issuers = issuers or known.identities
     if not issuers:
-        raise UsageError(f"{server} does not say its CAA domains: name them with --issuer DOMAIN")
+        raise UsageError(
+            f"{server} does not say its CAA domains, a list of domain names in caaIdentities: name "
+            "them with --issuer DOMAIN"
+        )
     if not is_clock_right(known.clock_skew):
         remarks.append(
             "This machine's clock and the CA's differ by more than 5 minutes, so no DNSSEC failure "
@@ -117,14 +120,30 @@ def _directory(server: str) -> _Directory:
     from acme import client, errors, messages
     from requests import RequestException
 
+    from certbot_caa_guard.report import text
+
     try:
         # Nothing is signed, so no key is needed; acme before 3.0 wants to be told so.
         answer = client.ClientNetwork(None, user_agent="certbot-caa-guard").get(server)
-        meta = messages.Directory.from_json(answer.json()).meta
-    except (RequestException, errors.Error, messages.Error, ValueError) as error:
-        raise UsageError(f"cannot read the CA's directory {server}: {error}") from error
+        identities = _identities(answer.json())
+    except (RequestException, RecursionError, errors.Error, messages.Error, ValueError) as error:
+        why = text.printable(str(error))
+        raise UsageError(f"cannot read the CA's directory {server}: {why}") from error
     skew = directory.clock_skew(answer.headers.get("Date"), time.time())
-    return _Directory(directory.issuers(meta, server), skew)
+    return _Directory(directory.issuers(identities, server), skew)
+
+
+def _identities(document: Any) -> object:
+    """What a directory says in ``caaIdentities`` (RFC 8555 section 9.7.6); it may be anything.
+
+    :raises ValueError: when it is no directory.
+    """
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")
+    meta = document.get("meta") or {}
+    if not isinstance(meta, dict):
+        raise ValueError("its meta is no JSON object")
+    return meta.get("caaIdentities")
 
 
 def _account(server: str, config_dir: Path) -> tuple[str | None, str | None]:

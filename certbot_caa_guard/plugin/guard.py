@@ -329,7 +329,8 @@ class Session:
         config = self._config
         if config.caa_guard_issuer:
             return tuple(name.strip() for name in config.caa_guard_issuer.split(","))
-        return directory.issuers(getattr(self._call.acme.directory, "meta", None), config.server)
+        meta = getattr(self._call.acme.directory, "meta", None)
+        return directory.issuers(getattr(meta, "caa_identities", None), config.server)
 
     def _requester_for(self, identifier: Identifier) -> caa.Requester:
         preferred = [

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from acme import messages
 
 from certbot_caa_guard.console import authority
 from certbot_caa_guard.console.authority import Authority, find
@@ -21,10 +22,12 @@ class Answer:
     def __init__(self) -> None:
         self.identities: list[str] = []
         self.headers: dict[str, str] = {}
+        self.document: object = None
 
-    def json(self) -> dict[str, object]:
+    def json(self) -> object:
         meta = {"caaIdentities": self.identities} if self.identities else {}
-        return {"newNonce": "https://ca.example/nonce", "meta": meta}
+        usual = {"newNonce": "https://ca.example/nonce", "meta": meta}
+        return usual if self.document is None else self.document
 
 
 @pytest.fixture
@@ -95,6 +98,44 @@ def test_any_other_must(identities: list[str], tmp_path: Path) -> None:
     assert identities == []
     with pytest.raises(UsageError, match="name them with --issuer"):
         find(SERVER, None, None, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ([], "cannot read the CA's directory .*: it is no JSON object"),
+        ({"meta": 5}, "cannot read the CA's directory .*: its meta is no JSON object"),
+        ({"meta": None}, "does not say its CAA domains"),
+        ({"meta": {"caaIdentities": 5}}, "a list of domain names in caaIdentities"),
+        ({"meta": {"caaIdentities": "ca.example"}}, "a list of domain names in caaIdentities"),
+    ],
+    ids=["a list", "a number for meta", "nothing for meta", "a number", "a text"],
+)
+def test_what_is_wrong_with_a_directory_is_told(
+    answer: Answer, tmp_path: Path, document: object, says: str
+) -> None:
+    answer.document = document
+    with pytest.raises(UsageError, match=says):
+        find(SERVER, None, None, str(tmp_path))
+
+
+def test_a_wrong_list_does_not_matter_where_the_user_says_the_domains(
+    answer: Answer, tmp_path: Path
+) -> None:
+    answer.document = {"meta": {"caaIdentities": "ca.example"}}
+    assert find(SERVER, "one.example", None, str(tmp_path)).issuers == ("one.example",)
+
+
+def test_a_problem_of_the_ca_is_told_in_bounds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise messages.Error(detail="no\x1b]0;title\x07" + "x" * 100_000)
+
+    monkeypatch.setattr("acme.client.ClientNetwork.get", refuse)
+    with pytest.raises(UsageError, match=r"no\\x1b\]0;title\\x07x+…") as raised:
+        find(SERVER, None, None, str(tmp_path))
+    assert len(str(raised.value)) < 500
 
 
 def test_a_directory_that_cannot_be_read_is_told(tmp_path: Path) -> None:

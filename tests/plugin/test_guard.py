@@ -608,6 +608,21 @@ class TestIssuer:
         assert bench.acme.ordered == [[*NAMES]]
         assert "--caa-guard-issuer" in bench.said
 
+    @pytest.mark.parametrize(
+        "identities",
+        [["ca.example\x1b]0;title\x07", "x" * 100_000], "letsencrypt.org"],
+        ids=["hostile", "a text"],
+    )
+    def test_what_is_no_list_of_domain_names_is_as_none(
+        self, bench: Bench, identities: Any
+    ) -> None:
+        bench.acme.directory = Directory(identities)
+        bench.answers({"b.net": DENIED})
+        bench.issue(*NAMES)
+        assert bench.acme.ordered == [[*NAMES]]
+        assert "--caa-guard-issuer" in bench.said
+        assert "\x1b" not in bench.said
+
     def test_without_any_the_retry_works(self, bench: Bench) -> None:
         bench.config = bench.make_config("--server", "https://letsencrypt.org.evil.example/dir")
         bench.acme.directory = Directory(None)
