@@ -75,9 +75,12 @@ def parse(text: str) -> Identifier:
 
 
 def is_ip_address(text: str) -> bool:
-    """Tell whether *text* is an IP identifier (RFC 8738), for which no CAA is looked up."""
+    """Tell whether *text* is an IP identifier (RFC 8738), for which no CAA is looked up.
+
+    An address with a zone is none (RFC 8738 section 3), and a zone may be any text (RFC 4007).
+    """
     # Without a colon, or a digit at its end, it is none; the rest takes longer to find out.
-    if ":" not in text and not text.rstrip()[-1:].isdigit():
+    if "%" in text or (":" not in text and not text.rstrip()[-1:].isdigit()):
         return False
     try:
         ipaddress.ip_address(text.strip())

@@ -117,6 +117,8 @@ def test_the_owners_go_from_the_name_to_the_tld(text: str, owners: tuple[str, ..
         pytest.param("192.0.2.1", True, id="IPv4"),
         pytest.param("2001:db8::1", True, id="IPv6"),
         pytest.param(" 192.0.2.1\n", True, id="blanks around it"),
+        pytest.param("fe80::1%eth0", False, id="with a zone"),
+        pytest.param("fe80::1%\x1b]0;title\x07", False, id="with a zone that is any text"),
         pytest.param("192.0.2", False, id="three octets"),
         pytest.param("192.0.2.256", False, id="an octet too large"),
         pytest.param("192.0.2.1.example", False, id="a name of digits"),
