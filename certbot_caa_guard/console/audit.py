@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     """
     who = authority.find(options.server, options.issuer, options.account_uri, options.config_dir)
     for remark in who.remarks:
-        print(remark, file=sys.stderr)
+        print(text.escaped(remark), file=sys.stderr)
     defaults = Query("", options.validation_method, who.account_uri)
     asked = queries.gather(options.names, options.file, defaults)
     named = {query: identifier for query in asked if (identifier := query.identifier) is not None}
@@ -244,7 +244,4 @@ def _print(line: str, indent: int) -> None:
 
 
 def _printable_lines(lines: str) -> str:
-    return "".join(
-        character if character == "\n" or character.isprintable() else f"\\x{ord(character):02x}"
-        for character in lines
-    )
+    return "\n".join(map(text.escaped, lines.split("\n")))

@@ -196,6 +196,8 @@ def _progress(done: int, of: int) -> None:
 def _remark(
     who: authority.Authority, unusable: Iterable[str], perspectives: int, has_public: bool
 ) -> None:
+    from certbot_caa_guard.report import text
+
     remarks = [
         *who.remarks,
         *(f"The resolver {one} does not resolve the root now; it has no say." for one in unusable),
@@ -207,7 +209,7 @@ def _remark(
             "Only this machine's own resolver was asked, which may see other records than the CA."
         )
     for line in remarks:
-        print(line, file=sys.stderr)
+        print(text.escaped(line), file=sys.stderr)
 
 
 def _print_table(checked: Iterable[Checked], issuers: tuple[str, ...]) -> None:
@@ -216,7 +218,8 @@ def _print_table(checked: Iterable[Checked], issuers: tuple[str, ...]) -> None:
     rows = list(checked)
     width = max(len(one.identifier) for one in rows)
     for one in rows:
-        print(f"{one.identifier:{width}}  {one.verdict.value:9}  {_where(one)}".rstrip())
+        row = f"{one.identifier:{width}}  {one.verdict.value:9}  {_where(one)}"
+        print(text.escaped(row.rstrip()))
         if one.verdict is not Verdict.PERMITTED and one.evidence is not None:
             why = text.reason(one.evidence, one.verdict, issuers)
             print(textwrap.indent(textwrap.fill(why, _WIDTH - 4), "    "))

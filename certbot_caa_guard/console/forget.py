@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"cannot write to {config_dir}: {error.strerror}") from error
     except state.StateError as error:
         raise UsageError(str(error)) from error
-    print(f"{name} is forgotten: {holders[0].name} neither wants nor holds it any more.")
+    told = f"{name} is forgotten: {holders[0].name} neither wants nor holds it any more."
+    print(text.escaped(told))
     return _ALL_WELL
 
 

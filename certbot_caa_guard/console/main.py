@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ended = options.run(options)
         sys.stdout.flush()
     except UsageError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        from certbot_caa_guard.report import text  # only here, as it takes a while
+
+        print(f"{parser.prog}: {text.escaped(str(error))}", file=sys.stderr)
         return _WRONG_USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -292,7 +292,7 @@ def _print(results: Sequence[Result], *, quiet: bool) -> None:
     for one in results:
         if quiet and one.action in {Action.STILL_FAILING, Action.WAITS, Action.WOULD_RENEW}:
             continue
-        print(f"{one.lineage.name}: {_summary(one)}")
+        print(text.escaped(f"{one.lineage.name}: {_summary(one)}"))
         if one.action is Action.FAILED:
             print("".join(f"    {line}\n" for line in (one.why or "").splitlines()), end="")
         if not quiet:

@@ -124,7 +124,7 @@ def _print(
             sys.stdout.flush()
             print(text.printable(f"{one.name}: {trouble}"), file=sys.stderr, flush=True)
         if one.trouble is None:
-            print("\n".join(_lines(one, outcome, seen)))
+            print("\n".join(map(text.escaped, _lines(one, outcome, seen))))
 
 
 def _lines(one: Lineage, outcome: Outcome, seen: Mapping[str, float]) -> Iterator[str]:

@@ -54,9 +54,9 @@ def through(orders: CertbotOrders, step: Callable[[], _T], alone: Callable[[], _
 def report(error: Exception) -> None:
     """Say that the guard itself failed; certbot goes on without it."""
     _LOG.error(
-        "CAA guard: a fault of the guard itself (%s: %s); certbot goes on without it. The log "
+        # As repr has it: what is wrong may be text from outside.
+        "CAA guard: a fault of the guard itself (%r); certbot goes on without it. The log "
         "file has the details; please report it.",
-        type(error).__name__,
         error,
     )
     _LOG.debug("Traceback was:", exc_info=error)

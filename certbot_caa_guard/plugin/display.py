@@ -26,13 +26,14 @@ class Display:
 
     def note(self, line: str) -> None:
         """Say something that is nice to know."""
+        line = text.escaped(line)
         display_util.notify(line)
         _LOG.debug("%s", line)
 
     def alert(self, line: str) -> None:
         """Say something that needs a person: it is said under ``-q``, too."""
         if self._quiet:
-            _LOG.error("%s", line)
+            _LOG.error("%s", text.escaped(line))
         else:
             self.note(line)
 

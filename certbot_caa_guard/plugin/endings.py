@@ -67,8 +67,8 @@ def of_limit(closed: Closed) -> str:
     until = datetime.datetime.fromtimestamp(closed.until, datetime.timezone.utc)
     return (
         f"CAA guard: the CA takes no order for these names before {until.strftime(_MOMENT)}: in an "
-        f"earlier run a rate limit of it was met ({closed.why}). No order was placed. Run certbot "
-        f"again after that time; to try before, {_ALONE}"
+        f"earlier run a rate limit of it was met ({text.printable(closed.why)}). No order was "
+        f"placed. Run certbot again after that time; to try before, {_ALONE}"
     )
 
 

@@ -1,6 +1,7 @@
 """Plain text for a terminal: one line a name, with why and what to do.
 
-Whatever came from DNS or from a CA passes through :func:`printable` on its way out.
+Whatever came from DNS or from a CA passes through :func:`printable` on its way out, and all else
+from outside through :func:`escaped`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,18 @@ _MOST_LISTED = 5
 
 def printable(text: str) -> str:
     """*text* with its control characters escaped and its length bounded."""
-    clean = "".join(
+    clean = escaped(text)
+    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
+
+
+def escaped(text: str) -> str:
+    """*text* with its control characters escaped, so that it is one line of plain text."""
+    if text.isprintable():
+        return text
+    return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
-    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
 
 
 def count(number: int, noun: str) -> str:
@@ -54,7 +62,7 @@ def survey(
     took = f"{surveyed.seconds:.1f} s"
     lines = [f"CAA guard: checked {checked} in {took}, {permitted} permitted."]
     lines += [
-        f"CAA guard: the resolver {name} does not resolve the root now; it has no say."
+        f"CAA guard: the resolver {escaped(name)} does not resolve the root now; it has no say."
         for name in surveyed.unusable
     ]
     if not surveyed.perspectives:
@@ -164,7 +172,8 @@ def _mend_denial(evidence: Evidence, issuers: Sequence[str]) -> str:
     wildcard = evidence.identifier.wildcard
     wild_tag = any(record.property == b"issuewild" for record in denial.records)
     tag = "issuewild" if wildcard and wild_tag else "issue"
-    add = f'add the record: {denial.found_at}. CAA 0 {tag} "{issuers[0] if issuers else "…"}"'
+    issuer = escaped(issuers[0]) if issuers else "…"
+    add = f'add the record: {denial.found_at}. CAA 0 {tag} "{issuer}"'
     allowed = printable(", ".join(caa.named_issuers(denial.records, wildcard=wildcard)))
     mends = {
         caa.Reason.CRITICAL: "A critical property there is one that the CA does not know: "

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from certbot_caa_guard import checking
+from certbot_caa_guard.console import audit
 from certbot_caa_guard.console.explaining import reasons
 from certbot_caa_guard.console.main import main
 from tests.internet import Internet, refused, servfail
@@ -41,6 +42,10 @@ def run(hints: str, *arguments: str) -> int:
 def test_a_name_without_fault_is_all_well(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(hints, "shop.net") == 0
     assert "2 servers of 2 zones asked" in capsys.readouterr().out
+
+
+def test_lines_stay_and_no_control_character_is_printed() -> None:
+    assert audit._printable_lines("one\x1b[2J\ntwo\u2028\r") == "one\\x1b[2J\ntwo\\u2028\\r"
 
 
 def test_a_fault_is_something_to_mend(hints: str, capsys: pytest.CaptureFixture[str]) -> None:

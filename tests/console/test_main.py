@@ -65,6 +65,14 @@ def test_wrong_usage_is_told(
     assert capsys.readouterr().err == "certbot-caa-guard: no names\n"
 
 
+def test_whatever_is_wrong_no_control_character_reaches_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, console.UsageError("no names\x1b]0;title\x07" + "x" * 1000)) == 2
+    told = capsys.readouterr().err
+    assert told == "certbot-caa-guard: no names\\x1b]0;title\\x07" + "x" * 1000 + "\n"
+
+
 def test_an_interrupt_ends_it_as_shells_expect(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, KeyboardInterrupt()) == 130
 

@@ -86,6 +86,14 @@ def test_what_passes_is_put_back_by_certbot(
     assert resolver.owners_asked.count("good.net") == 2
 
 
+def test_names_of_files_reach_the_terminal_without_control_characters(
+    console: Call, configuration: Configuration
+) -> None:
+    configuration.lineage("z\x1b[2J", ["z.net"], held=["bad.net"], age=20)
+    out = console("rejoin", "--certbot", "true")[1]
+    assert r"z\x1b[2J: no held name passes now." in out
+
+
 def test_what_still_fails_is_told_in_the_cas_words(console: Call, certbot: FakeCertbot) -> None:
     code, out, _ = console("rejoin")
     assert code == 1

@@ -45,6 +45,13 @@ def test_what_is_held_is_told_with_since_when_and_why(
     assert "certbot-caa-guard rejoin" in out
 
 
+def test_names_of_files_reach_the_terminal_without_control_characters(
+    configuration: Configuration, console: Call
+) -> None:
+    configuration.lineage("a\x1b]0;title\x07", ["a.net"])
+    assert console("status")[1].startswith(r"a\x1b]0;title\x07: 1 of 1 wanted name in the")
+
+
 def test_when_a_held_name_was_last_seen_comes_from_the_history(
     configuration: Configuration, console: Call
 ) -> None:

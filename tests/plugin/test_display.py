@@ -46,6 +46,15 @@ def test_a_note_is_shown(notes: list[str]) -> None:
     assert notes == ["all is well"]
 
 
+def test_nothing_is_said_with_control_characters(
+    notes: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    Display(quiet=False).note("mend \x1b[2J this")
+    Display(quiet=True).alert("mend \x1b[2J that")
+    assert notes == [r"mend \x1b[2J this"]
+    assert caplog.messages == [r"mend \x1b[2J that"]
+
+
 def test_a_note_is_in_the_log_file(notes: list[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     Display(quiet=True).note("all is well")

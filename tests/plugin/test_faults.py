@@ -18,7 +18,7 @@ from certbot import errors
 import certbot_caa_guard
 from certbot_caa_guard import preflight
 from certbot_caa_guard.climb import Outcome
-from certbot_caa_guard.plugin import seams
+from certbot_caa_guard.plugin import barrier, seams
 from tests.fakes import (
     Clock,
     at_authorization,
@@ -284,6 +284,11 @@ def test_a_fault_before_the_order_leaves_all_names_to_certbot(
         lineage = run(bench, None)
     assert lineage.names() == [*NAMES]
     assert "a fault of the guard itself (ABugError" in caplog.text
+
+
+def test_a_fault_is_told_without_control_characters(caplog: pytest.LogCaptureFixture) -> None:
+    barrier.report(ValueError("\x1b[2J"))
+    assert r"a fault of the guard itself (ValueError('\x1b[2J'))" in caplog.messages[0]
 
 
 @pytest.mark.parametrize(

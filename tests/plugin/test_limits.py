@@ -11,8 +11,8 @@ import pytest
 from acme import messages
 
 from certbot_caa_guard.climb import Outcome
-from certbot_caa_guard.history import History, Kind
-from certbot_caa_guard.plugin import guard
+from certbot_caa_guard.history import Closed, History, Kind
+from certbot_caa_guard.plugin import endings, guard
 from certbot_caa_guard.plugin.stopped import Stopped
 from tests.fakes import at_authorization, at_finalize, failed_lookup, rate_limited
 from tests.plugin.bench import Bench
@@ -71,6 +71,12 @@ def test_the_days_question_to_the_ca_is_not_spent_where_a_limit_forbids_it(bench
         bench.issue(lineage=bench.reload("a.net"))
     bench.wait(hours=2)
     assert bench.issue(lineage=bench.reload("a.net")).names() == list(NAMES)
+
+
+def test_the_limit_is_told_without_control_characters() -> None:
+    """It comes from a file, which may hold anything."""
+    told = endings.of_limit(Closed(0.0, "new\x1b]0;title\x07-orders"))
+    assert r"(new\x1b]0;title\x07-orders)" in told
 
 
 def test_other_names_are_ordered(bench: Bench) -> None:

@@ -76,6 +76,13 @@ def reason(known: Evidence, verdict: Verdict, issuers: Sequence[str] = ("ca.exam
 )
 def test_control_characters_never_reach_a_terminal(hostile: str, shown: str) -> None:
     assert text.printable(hostile) == shown
+    assert text.escaped(hostile) == shown
+
+
+def test_the_cas_domain_is_shown_without_control_characters() -> None:
+    known = evidence("a.net", records("a.net", "other.example"))
+    said = reason(known, Verdict.DENIED, ["ca.example\x1b[2J"])
+    assert r'add the record: a.net. CAA 0 issue "ca.example\x1b[2J"' in said
 
 
 @pytest.mark.parametrize(("length", "shown"), [(300, 300), (301, 300), (100_000, 300)])
