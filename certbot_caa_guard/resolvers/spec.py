@@ -55,6 +55,8 @@ def parse(text: str) -> Spec:
     :raises SpecError: when it is none.
     """
     text = text.strip()
+    if not text.isprintable():
+        raise SpecError(f"{text!r} is not a resolver: write {FORMS}")
     # A search of all that is installed takes a while, and a URL is looked at below.
     if text in _ALONE or ("://" not in text and text in installed()):
         return Spec(text, text)
@@ -68,12 +70,7 @@ def parse(text: str) -> Spec:
             raise SpecError(f"{text!r} is not a resolver: write {FORMS}")
         # What another package brings makes of the rest what it likes.
         return Spec(text, parts.scheme, parts.hostname or "", given_port or 0)
-    if parts.scheme in {"udp", "tcp"}:
-        host = _address(text, parts)
-    elif parts.hostname:
-        host = parts.hostname
-    else:
-        raise SpecError(f"{text!r} names no host: write {parts.scheme}://HOST")
+    host = _address(text, parts) if parts.scheme in {"udp", "tcp"} else _host(text, parts)
     if parts.scheme != "https" and (parts.path or parts.query or parts.fragment or parts.username):
         raise SpecError(f"{text!r} has more than an address and a port")
     return Spec(text, parts.scheme, host, given_port or _PORTS[parts.scheme])
@@ -93,6 +90,17 @@ def parse_list(text: str) -> list[Spec]:
 def installed() -> set[str]:
     """The schemes for which a resolver is installed, by this package or another."""
     return {point.name for point in metadata.entry_points(group=GROUP)}
+
+
+def _host(text: str, parts: SplitResult) -> str:
+    host = parts.hostname
+    if not host:
+        raise SpecError(f"{text!r} names no host: write {parts.scheme}://HOST")
+    try:
+        host.encode("idna")  # as it is done for every connection
+    except UnicodeError as error:
+        raise SpecError(f"{text!r} is not a resolver: no host is called {host!r}") from error
+    return host
 
 
 def _address(text: str, parts: SplitResult) -> str:
