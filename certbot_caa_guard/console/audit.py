@@ -81,8 +81,13 @@ def run(options: argparse.Namespace) -> int:
     for remark in who.remarks:
         print(text.escaped(remark), file=sys.stderr)
     defaults = Query("", options.validation_method, who.account_uri)
-    asked = queries.gather(options.names, options.file, defaults)
-    named = {query: identifier for query in asked if (identifier := query.identifier) is not None}
+    named: dict[Query, Identifier] = {}
+    for query in queries.gather(options.names, options.file, defaults):
+        if (identifier := query.identifier) is not None:
+            named[query] = identifier
+        else:
+            told = f"{query.text} is an IP address, which has no CAA records (RFC 8738)."
+            print(text.escaped(told), file=sys.stderr)
     done = _audit_all(named, options, who.issuers)
     if done is None:
         print(

@@ -137,8 +137,13 @@ def test_where_no_server_of_a_zone_can_be_asked_that_is_told(
     assert "No server of far.net could be asked from here" in capsys.readouterr().out
 
 
-def test_an_ip_address_has_no_caa_to_audit(hints: str) -> None:
+def test_an_ip_address_has_no_caa_to_audit(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(hints, "192.0.2.1") == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == (
+        "",
+        "192.0.2.1 is an IP address, which has no CAA records (RFC 8738).\n",
+    )
 
 
 def test_check_tells_of_names_that_fail_why(hints: str, capsys: pytest.CaptureFixture[str]) -> None:
