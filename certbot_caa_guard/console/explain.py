@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from certbot_caa_guard.console import transcript
+from certbot_caa_guard.console.stdin import standard_input
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.problem import Meaning, Reading
 from certbot_caa_guard.ratelimit import Limit, RateLimit
@@ -119,11 +119,11 @@ def _input(words: Sequence[str], file: str | None) -> str:
         raise UsageError("give the error either as an argument or with -f FILE, not both")
     if words:
         return " ".join(words)
-    if file is None and sys.stdin.isatty():
+    if file is None and standard_input().isatty():
         return ""
     try:
         if file in {None, "-"}:
-            given = sys.stdin.buffer.read(_LONGEST_INPUT + 1)
+            given = standard_input().buffer.read(_LONGEST_INPUT + 1)
         else:
             with Path(str(file)).open("rb") as opened:
                 given = opened.read(_LONGEST_INPUT + 1)
@@ -131,7 +131,7 @@ def _input(words: Sequence[str], file: str | None) -> str:
         raise UsageError(f"cannot read {file}: {error}") from error
     if len(given) > _LONGEST_INPUT:
         raise UsageError("this is more than 16 MiB: cut out the part about the failure")
-    return given.decode("utf-8", "replace")
+    return given.decode("utf-8-sig", "replace")
 
 
 def _lines_of_json(given: str) -> list[str]:

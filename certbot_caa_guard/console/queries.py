@@ -6,18 +6,19 @@ import json
 import os
 import select
 import stat
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
 from certbot_caa_guard.checking import Query
+from certbot_caa_guard.console.stdin import standard_input
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.names import IdentifierError
 
 _LONGEST_LINE = 64 * 1024
 _CHUNK = 64 * 1024
+_BYTE_ORDER_MARK = "\N{BYTE ORDER MARK}"  # some editors begin every file with it
 _MEMBERS = {
     "identifier": "text",
     "validation_method": "validation_method",
@@ -77,7 +78,7 @@ class Queries:
 
     def _read(self, file: str) -> Iterator[Query | None]:
         try:
-            with nullcontext(sys.stdin) if file == "-" else Path(file).open("rb") as opened:
+            with nullcontext(standard_input()) if file == "-" else Path(file).open("rb") as opened:
                 yield from self._parsed(_lines(opened, self._patience))
         except UnicodeDecodeError as error:
             raise UsageError(f"{self._source}, line {self._line + 1}: not UTF-8") from error
@@ -90,6 +91,8 @@ class Queries:
             if line is None:
                 yield None
                 continue
+            if not self._line:
+                line = line.removeprefix(_BYTE_ORDER_MARK)
             self._line += 1
             self._place = self._line
             text = line.strip()

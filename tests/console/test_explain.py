@@ -288,6 +288,20 @@ def test_standard_input_can_be_named(call: Call) -> None:
     assert call("-f", "-", stdin=_DENIED)[0] == 1
 
 
+@pytest.mark.parametrize("arguments", [[], ["-f", "-"]], ids=["usual", "named"])
+def test_a_standard_input_that_is_closed_is_told(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["explain", *arguments]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_may_begin_it(call: Call) -> None:
+    _, out, _ = call("--json", stdin=f"\ufeff{_line(_DENIED)}\n{_line('Else')}")
+    assert len(out.splitlines()) == 2
+
+
 def test_words_that_the_shell_has_split_are_one_text(call: Call) -> None:
     assert call(*_DENIED.split())[0] == 1
 

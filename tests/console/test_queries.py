@@ -50,6 +50,7 @@ def test_what_a_line_does_not_say_is_the_default(monkeypatch: pytest.MonkeyPatch
         ('{"identifier": 1}', 'line 2: an object needs "identifier"'),
         ('{"identifier": "a.net", "method": "x"}', "line 2: unknown member 'method'"),
         ('{"identifier": "a.net", "account_uri": 1}', "line 2: account_uri must be a string"),
+        ("\ufeffa.net", "line 2: '.ufeffa.net' is not ASCII"),
         ("x" * 70_000, "line 2: too long to be a name"),
     ],
 )
@@ -57,6 +58,23 @@ def test_a_bad_line_is_told_with_its_number(tmp_path: Path, line: str, message: 
     (tmp_path / "names").write_text(f"good.net\n{line}\n")
     with pytest.raises(UsageError, match=message):
         gather([], str(tmp_path / "names"), NOTHING)
+
+
+@pytest.mark.parametrize("text", ["a.net\n", "# shops\na.net\n", '{"identifier": "a.net"}'])
+def test_a_byte_order_mark_may_begin_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "names").write_text(text, "utf-8-sig")
+    assert gather([], str(tmp_path / "names"), NOTHING) == [Query("a.net")]
+
+
+def test_a_byte_order_mark_may_begin_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffa.net\nb.net\n"))
+    assert gather([], "-", NOTHING) == [Query("a.net"), Query("b.net")]
+
+
+def test_a_standard_input_that_is_closed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="standard input is closed"):
+        gather([], "-", NOTHING)
 
 
 def test_before_a_line_that_cannot_be_read_all_are_there(tmp_path: Path) -> None:
