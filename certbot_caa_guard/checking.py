@@ -41,11 +41,19 @@ class Query:
     :ivar text: the identifier: a domain name, ``*.`` before it for a wildcard, or an IP address.
     :ivar validation_method: the ACME challenge type to be used; any when None.
     :ivar account_uri: the ACME account's URI; without it no ``accounturi`` matches.
+    :raises ValueError: when no challenge type is called *validation_method*: a record that allows
+        others only would seem to deny.
     """
 
     text: str
     validation_method: str | None = None
     account_uri: str | None = None
+
+    def __post_init__(self) -> None:
+        method = self.validation_method
+        if method is not None and method not in ACME_METHODS:
+            known = ", ".join(sorted(ACME_METHODS))
+            raise ValueError(f"unknown validation method {method!r}; known are {known}")
 
     @property
     def identifier(self) -> Identifier | None:

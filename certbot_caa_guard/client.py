@@ -235,6 +235,7 @@ class GuardedClient:
         """Ask about names as the CA would, without ordering anything.
 
         :raises certbot_caa_guard.names.IdentifierError: when one of them is no identifier.
+        :raises ValueError: when no challenge type is called as the one of the options.
         """
         methods = list(self._options.validation_methods)
         method = methods[0] if len(methods) == 1 else None

@@ -62,6 +62,12 @@ def test_each_query_is_held_against_its_own_method_and_account() -> None:
     assert resolver.owners_asked.count("a.net") == 1
 
 
+def test_a_method_that_is_none_is_refused() -> None:
+    """A record that allows others only would seem to deny."""
+    with pytest.raises(ValueError, match="unknown validation method 'http'; known are dns-01, "):
+        Query("a.net", "http")
+
+
 def test_an_ip_address_has_no_caa() -> None:
     resolver = FakeResolver()
     report, _ = run(["192.0.2.1"], resolver)

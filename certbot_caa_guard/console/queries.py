@@ -101,7 +101,7 @@ class Queries:
             if not text or text[0] == "#":
                 continue
             if text[0] == "{":
-                yield _with_defaults(_members(text, self.where), self._defaults)
+                yield _query(text, self._defaults, self.where)
             else:
                 yield Query(text, method, account)
 
@@ -153,6 +153,14 @@ def _decoded(lines: bytes) -> Iterable[str]:
         return lines.decode("utf-8").split("\n")
     except UnicodeDecodeError:
         return (line.decode("utf-8") for line in lines.split(b"\n"))
+
+
+def _query(text: str, defaults: Query, where: str) -> Query:
+    members = _members(text, where)
+    try:
+        return _with_defaults(members, defaults)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _members(text: str, where: str) -> dict[str, Any]:

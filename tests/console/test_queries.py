@@ -50,6 +50,10 @@ def test_what_a_line_does_not_say_is_the_default(monkeypatch: pytest.MonkeyPatch
         ('{"identifier": 1}', 'line 2: an object needs "identifier"'),
         ('{"identifier": "a.net", "method": "x"}', "line 2: unknown member 'method'"),
         ('{"identifier": "a.net", "account_uri": 1}', "line 2: account_uri must be a string"),
+        (
+            '{"identifier": "a.net", "validation_method": "http"}',
+            "line 2: unknown validation method 'http'; known are dns-01, .*http-01",
+        ),
         ("\ufeffa.net", "line 2: '.ufeffa.net' is not ASCII"),
         ("x" * 70_000, "line 2: too long to be a name"),
     ],
