@@ -195,6 +195,9 @@ class Child:
 
     One event loop at a time may use it; answers to questions of an earlier loop are dropped.  It
     ends with the thread that asked the first question.  Once it has died it stays dead.
+
+    :ivar never_started: why it could not start, if that was so: what the system says, or what
+        comes from the process.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -207,6 +210,7 @@ class Child:
         self._outgoing = bytearray()
         self._incoming = bytearray()
         self._failure: str | None = None
+        self.never_started: str | None = None
 
     @property
     def pid(self) -> int | None:
@@ -267,6 +271,7 @@ class Child:
                 start_new_session=True,  # so that Ctrl-C at the terminal is ours alone
             )
         except OSError as error:
+            self.never_started = str(error)
             self._failure = f"{sys.executable} cannot be started: {error}"
             raise ChildError(self._failure) from error
         assert self._process.stdin is not None
@@ -326,7 +331,8 @@ class Child:
     def _take(self, line: bytes) -> None:
         message = json.loads(line)
         if "fatal" in message:
-            self._end(f"it cannot start: {message['fatal']:.1000}")
+            self.never_started = f"{message['fatal']:.1000}"
+            self._end(f"it cannot start: {self.never_started}")
             return
         future = self._pending.get(message["id"])
         if future is None or future.done():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ from certbot_caa_guard.resolvers.loader import ResolverError
 from certbot_caa_guard.resolvers.manners import Manners, Reaction
 from certbot_caa_guard.resolvers.spec import Spec
 from certbot_caa_guard.verdict import Perspective
+
+_LOG = logging.getLogger(__name__)
 
 # What name servers get to bear is up to libunbound; what it gets is bounded by the zone that a name
 # is probably in, which stands for its servers here, and by the TLD.  (Its own ``ratelimit`` would
@@ -97,6 +100,7 @@ class UnboundResolver:
         if allow_localhost is None:
             allow_localhost = root_hints is not None or bool(stub_zones)
         self.perspective = Perspective(name, public=True)
+        self._files = [repr(path) for path in (root_hints, trust_anchor) if path is not None]
         hints = None if root_hints is None else _text_of(root_hints)
         usual = "" if hints is not None and _is_private(hints) else libunbound.ROOT_ANCHORS
         self._settings = libunbound.Settings.like_the_ca(
@@ -122,7 +126,10 @@ class UnboundResolver:
             questions.append(self._child.ask(".", _TYPE_DNSKEY))
         try:
             answers = await asyncio.wait_for(asyncio.gather(*questions), timeout)
-        except (TimeoutError, asyncio.TimeoutError, libunbound.ChildError):
+        except (TimeoutError, asyncio.TimeoutError):
+            return False
+        except libunbound.ChildError:
+            self._tell_why_it_never_started()
             return False
         if any(answer.rcode or answer.bogus or not answer.havedata for answer in answers):
             return False
@@ -150,6 +157,15 @@ class UnboundResolver:
         except libunbound.ChildError:
             return Lookup(owner, Outcome.NETWORK, seconds=time.monotonic() - start)
         return read(owner, answer, time.monotonic() - start)
+
+    def _tell_why_it_never_started(self) -> None:
+        """Nothing else would: to all others it is one more perspective that does not work."""
+        why = self._child.never_started
+        if why is None:
+            return
+        # Of a file that it cannot parse libunbound says no more than this, or that memory ran out.
+        blamed = f", most likely for what is in {' or '.join(self._files)}" if self._files else ""
+        _LOG.warning("libunbound cannot start (%r)%s.", why, blamed)
 
     def close(self) -> None:
         """End the process; may be called again.  Later questions fail."""

@@ -151,6 +151,10 @@ def look_up_many(resolver: UnboundResolver, number: int) -> list[Lookup]:
     return asyncio.run(together())
 
 
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+
+
 def pid_of(resolver: UnboundResolver) -> int:
     assert resolver.pid is not None
     return resolver.pid
@@ -482,7 +486,7 @@ class TestUsable:
 
     @pytest.mark.parametrize("what", ["root_hints", "trust_anchor"])
     def test_not_with_files_that_say_nothing(
-        self, internet: Internet, tmp_path: Path, what: str
+        self, internet: Internet, tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         (tmp_path / "file").write_text("nonsense nonsense nonsense\n")
         resolver = make(internet, **{what: str(tmp_path / "file")})
@@ -491,6 +495,9 @@ class TestUsable:
             assert look_up(resolver, "example.net").outcome is Outcome.NETWORK
         finally:
             resolver.close()
+        (told,) = warnings(caplog)
+        assert told.startswith("libunbound cannot start ('question: ")
+        assert f"'{tmp_path}/file'" in told
 
     @pytest.mark.parametrize("what", ["root_hints", "trust_anchor"])
     def test_a_file_that_cannot_be_read_is_said_at_once(
@@ -510,18 +517,27 @@ class TestUsable:
             resolver.close()
 
     def test_not_without_the_library(
-        self, monkeypatch: pytest.MonkeyPatch, resolver: UnboundResolver
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        resolver: UnboundResolver,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         assert unbound.is_installed()
         monkeypatch.setattr(libunbound, "LIBRARY", "libmissing.so.8")
         assert not unbound.is_installed()
+        lone = UnboundResolver()
+        assert not asyncio.run(lone.is_usable(PATIENT))
+        assert "cannot start ('libmissing.so.8: cannot open shared" in warnings(caplog)[0]
         assert not asyncio.run(resolver.is_usable(PATIENT))
         assert look_up(resolver, "example.net").outcome is Outcome.NETWORK
 
-    def test_not_after_close(self, resolver: UnboundResolver) -> None:
+    def test_not_after_close(
+        self, resolver: UnboundResolver, caplog: pytest.LogCaptureFixture
+    ) -> None:
         assert look_up(resolver, "example.net").outcome is Outcome.RECORDS
         resolver.close()
         assert not asyncio.run(resolver.is_usable(PATIENT))
+        assert warnings(caplog) == []
         assert look_up(resolver, "example.net").outcome is Outcome.NETWORK
 
 
