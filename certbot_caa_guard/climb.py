@@ -54,6 +54,8 @@ class Lookup:
     :ivar extended_error: what the resolver said of its failure.
     :ivar zone: the owner of the SOA in a negative answer: the zone that *owner* is in.
     :ivar seconds: how long it took.
+    :ivar alias_of: where the aliases end that *owner* is the first of, in lower case, no final dot;
+        None where the answer shows none.
     """
 
     owner: str
@@ -62,6 +64,7 @@ class Lookup:
     extended_error: ExtendedError | None = None
     zone: str | None = None
     seconds: float = 0.0
+    alias_of: str | None = None
 
     @property
     def failed(self) -> bool:

@@ -8,7 +8,7 @@ for an unknown one; so the sections are walked here, and RDATA is left to
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,9 +16,11 @@ from certbot_caa_guard import caa
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.resolvers import labels
 
+_TYPE_CNAME = 5
 _TYPE_SOA = 6
 _TYPE_OPT = 41
 _TYPE_CAA = 257
+_NAMED = frozenset({_TYPE_CNAME, _TYPE_SOA})
 _OPTION_EXTENDED_ERROR = 15  # RFC 8914 section 2
 _FLAG_QR = 0x8000
 _FLAG_TC = 0x0200
@@ -59,10 +61,17 @@ class WireError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _ResourceRecord:
+    """A record.
+
+    :ivar name: its owner, for the types where that matters.
+    :ivar start: where its RDATA starts in the message, as names in it may point back.
+    """
+
     name: str
     type: int
     ttl: int
     rdata: bytes
+    start: int
 
 
 def answers(query: bytes, message: bytes) -> bool:
@@ -140,11 +149,15 @@ def _is_without_options(record: bytes) -> bool:
 def _read(owner: str, message: bytes, seconds: float) -> Lookup:
     rcode = response_code(message)
     records: list[caa.Record] = []
+    aliases: dict[str, str] = {}
     zone = None
     extended_error = None
     for section, record in _records(message):
         if record.type == _TYPE_CAA and section == "answer":
             records.append(caa.parse_rdata(record.rdata))
+        elif record.type == _TYPE_CNAME and section == "answer":
+            # With a DNAME there is one, too (RFC 6672 section 3.1).
+            aliases[record.name] = _text(labels.read(message, record.start))
         elif record.type == _TYPE_SOA and section == "authority":
             zone = record.name
         elif record.type == _TYPE_OPT:
@@ -157,7 +170,16 @@ def _read(owner: str, message: bytes, seconds: float) -> Lookup:
     else:
         outcome = _OUTCOMES.get(rcode, Outcome.OTHER_RCODE)
     kept = tuple(records) if outcome is Outcome.RECORDS else ()
-    return Lookup(owner, outcome, kept, extended_error, zone, seconds)
+    alias_of = _end_of_aliases(owner, aliases) if aliases else None
+    return Lookup(owner, outcome, kept, extended_error, zone, seconds, alias_of)
+
+
+def _end_of_aliases(owner: str, aliases: Mapping[str, str]) -> str | None:
+    """Where the chain that begins at *owner* ends; None where none begins there."""
+    name = aliases.get(owner)
+    for _ in aliases:  # or a circle would have no end
+        name = aliases.get(name, name) if name is not None else None
+    return name
 
 
 def _records(message: bytes) -> Iterator[tuple[str, _ResourceRecord]]:
@@ -178,9 +200,9 @@ def _records(message: bytes) -> Iterator[tuple[str, _ResourceRecord]]:
             if len(rdata) < length:
                 raise WireError("a record is cut off")
             position += length
-            # Only an SOA's owner is of use, and reading names is the dearest part.
-            name = _text(labels.read(message, owner)) if kind == _TYPE_SOA else ""
-            yield section, _ResourceRecord(name, kind, ttl, rdata)
+            # The owners of others are of no use, and reading names is the dearest part.
+            name = _text(labels.read(message, owner)) if kind in _NAMED else ""
+            yield section, _ResourceRecord(name, kind, ttl, rdata, position - length)
 
 
 def _extended_error(options: bytes) -> ExtendedError | None:

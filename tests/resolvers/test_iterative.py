@@ -111,6 +111,7 @@ class TestLookups:
         (lookup,) = look_up(resolver, owner)
         assert (lookup.owner, lookup.outcome, lookup.zone) == (owner, outcome, zone)
         assert lookup.records == ((RECORD,) if outcome is Outcome.RECORDS else ())
+        assert lookup.alias_of == ("www.example.org" if owner.startswith("alias") else None)
         resolver.close()
 
     def test_ask_what_a_ca_asks(self, internet: Internet, hints: Path) -> None:

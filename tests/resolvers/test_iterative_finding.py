@@ -101,7 +101,7 @@ FOUND = Found(ZONE, (RDATA,), 300)
         ),
         pytest.param(
             reply(f"{WWW} CNAME b.example.net", f"b.example.net {CAA_TEXT}"),
-            Found(ZONE, (RDATA,), 300, aliases=1),
+            Found(ZONE, (RDATA,), 300, aliases=1, target=name("b.example.net")),
             id="behind an alias",
         ),
         pytest.param(

@@ -365,7 +365,8 @@ def chain(length: int, at_a_time: int = 20) -> Callable[[Ask], Reply]:
 class TestAliases:
     @pytest.mark.parametrize("at_a_time", [1, 4, 20])
     def test_eleven_are_followed_and_twelve_are_not(self, at_a_time: int) -> None:
-        assert world(chain(11, at_a_time)).look_up("n1.example.net").rdatas == (RDATA,)
+        done = world(chain(11, at_a_time)).look_up("n1.example.net")
+        assert (done.rdatas, done.alias_of) == ((RDATA,), name("n12.example.net"))
         assert world(chain(12, at_a_time)).look_up("n1.example.net") == Done(Outcome.SERVFAIL)
 
     def test_a_loop_ends(self) -> None:
@@ -393,6 +394,7 @@ class TestAliases:
         assert done.outcome is outcome
         if outcome in {Outcome.RECORDS, Outcome.NOTHING, Outcome.NXDOMAIN}:
             assert done.zone == name("example.net"), "the zone of the name that was asked for"
+            assert done.alias_of == name("www.example.org")
         assert lab.addresses[:6] == [ROOT, TLD, ONE, ROOT, TLD, OTHER]
 
     def test_by_dname(self) -> None:

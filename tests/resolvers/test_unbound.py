@@ -194,7 +194,9 @@ class TestAnswers:
         assert look_up(resolver, "good.net").records == (Record(0, b"issue", b"letsencrypt.org"),)
 
     def test_records_of_an_alias(self, resolver: UnboundResolver) -> None:
-        assert look_up(resolver, "www.alias.net").records[0].value == b"letsencrypt.org"
+        lookup = look_up(resolver, "www.alias.net")
+        assert lookup.records[0].value == b"letsencrypt.org"
+        assert lookup.alias_of == "example.net"
 
     def test_a_record_with_an_empty_tag_is_a_record(self, resolver: UnboundResolver) -> None:
         assert look_up(resolver, "empty-tag.example.net").records == (Record(0, b"", b""),)

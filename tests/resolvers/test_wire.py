@@ -42,6 +42,38 @@ def test_records_of_an_alias_count_whatever_their_owner() -> None:
     assert read(message).records == (Record(0, b"issue", b";"),)
 
 
+@pytest.mark.parametrize(
+    ("answer", "alias_of"),
+    [
+        pytest.param([f"{OWNER}. CNAME X.example.", 'x.example. CAA 0 issue ";"'], "x.example",
+                     id="with records"),
+        pytest.param([f"{OWNER}. CNAME x.example."], "x.example", id="without"),
+        pytest.param([f"{OWNER}. CNAME x.example.", "x.example. CNAME y.example."], "y.example",
+                     id="of an alias"),
+        pytest.param(["x.example. CNAME y.example.", f"{OWNER}. CNAME x.example."], "y.example",
+                     id="of an alias, in any order"),
+        pytest.param(["example.net. DNAME x.example.", f"{OWNER}. CNAME www.x.example."],
+                     "www.x.example", id="made of a DNAME"),
+        pytest.param([f"{OWNER}. CNAME {OWNER}."], OWNER, id="in a circle"),
+        pytest.param(["x.example. CNAME y.example."], None, id="of another name"),
+        pytest.param([f'{OWNER}. CAA 0 issue ";"'], None, id="none"),
+    ],
+)  # fmt: skip
+def test_an_alias_leads_to_the_end_of_its_chain(answer: list[str], alias_of: str | None) -> None:
+    message = reply(QUERY, answer=answer)
+    assert read(message).alias_of == alias_of
+    assert wire.read_matched(OWNER, message, len(QUERY) - 11, 0.5) == read(message)
+
+
+def test_an_alias_outside_the_answer_section_is_none() -> None:
+    assert read(reply(QUERY, authority=[f"{OWNER}. CNAME x.example."])).alias_of is None
+
+
+def test_an_alias_that_leads_to_no_name_is_malformed() -> None:
+    message = raw_reply(QUERY, answers=[record(b"\xc0\xff", kind=5)])
+    assert read(message).outcome is Outcome.MALFORMED
+
+
 def test_no_answer_records_are_nothing() -> None:
     assert read(reply(QUERY)).outcome is Outcome.NOTHING
 

@@ -42,12 +42,14 @@ class Found:
     """Records of the type asked for, behind *aliases* aliases.
 
     :ivar zone: the zone that the name asked for is in.
+    :ivar target: the name that they stand at, behind aliases; None at the name itself.
     """
 
     zone: Name
     rdatas: tuple[bytes, ...]
     ttl: float
     aliases: int = 0
+    target: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ def examine(reply: Reply, question: Question, zone: Name) -> Finding:
         # Not authoritative and with a delegation: what the parent's side holds, such as glue.
         referral = None if reply.authoritative else _referral(reply, authority, zone)
         ttl = min(one.ttl for one in found)
-        return referral or Found(actual, tuple(one.rdata for one in found), ttl, aliases)
+        rdatas = tuple(one.rdata for one in found)
+        return referral or Found(actual, rdatas, ttl, aliases, name if aliases else None)
     if aliases:
         # Even with NXDOMAIN, or an SOA that speaks of the target: Unbound asks for it anew.
         return Alias(actual, name, aliases)

@@ -96,8 +96,11 @@ class IterativeResolver:
             except (MessageError, caa.MalformedRdataError):
                 return Lookup(owner, Outcome.MALFORMED, seconds=self._clock() - start)
             zone = None if done.zone is None else name_to_text(done.zone)
+            alias_of = None if done.alias_of is None else name_to_text(done.alias_of)
             seconds = self._clock() - start
-            return Lookup(owner, done.outcome, records, zone=zone, seconds=seconds)
+            return Lookup(
+                owner, done.outcome, records, zone=zone, seconds=seconds, alias_of=alias_of
+            )
 
     def close(self) -> None:
         """Nothing is kept open between questions."""

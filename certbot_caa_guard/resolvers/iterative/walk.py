@@ -66,11 +66,13 @@ class Done:
 
     :ivar rdatas: the RDATA of the records found.
     :ivar zone: the zone that the name asked for is in.
+    :ivar alias_of: the name that it is an alias of, behind all aliases; None where it is none.
     """
 
     outcome: Outcome
     rdatas: tuple[bytes, ...] = ()
     zone: Name | None = None
+    alias_of: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,8 @@ class Walk:
             goal.name = finding.target
             goal.visit = None
         elif isinstance(finding, Found):
+            if finding.target is not None:
+                goal.name = finding.target
             self._finish(goal, Outcome.RECORDS, now, finding)
         else:
             self._finish(goal, Outcome.NXDOMAIN if finding.nxdomain else Outcome.NOTHING, now)
@@ -270,7 +274,8 @@ class Walk:
         rdatas = found.rdatas if found is not None else ()
         if goal is self._goals[0]:
             answered = outcome in {Outcome.RECORDS, Outcome.NOTHING, Outcome.NXDOMAIN}
-            self._done = Done(outcome, rdatas, goal.zone if answered else None)
+            alias_of = goal.name if goal.aliases else None
+            self._done = Done(outcome, rdatas, goal.zone, alias_of) if answered else Done(outcome)
             return
         texts = [address_text(goal.question.type, rdata) for rdata in rdatas]
         addresses = Addresses(outcome, tuple(text for text in texts if text is not None))
