@@ -149,6 +149,17 @@ class Evidence:
         denials.sort(key=lambda made: (made.perspective.public, made.round))
         return denials[-1] if denials else None
 
+    def alias_of(self, owner: str) -> str | None:
+        """The name that *owner* is an alias of, where a lookup showed one.
+
+        Beside an alias no CAA record can stand (RFC 1034 section 3.6.2).
+        """
+        for made in self.determinations:
+            for lookup in made.lookups:
+                if lookup.owner == owner and lookup.alias_of is not None:
+                    return lookup.alias_of
+        return None
+
 
 def determine(
     identifier: Identifier,

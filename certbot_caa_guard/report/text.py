@@ -173,7 +173,11 @@ def _mend_denial(evidence: Evidence, issuers: Sequence[str]) -> str:
     wild_tag = any(record.property == b"issuewild" for record in denial.records)
     tag = "issuewild" if wildcard and wild_tag else "issue"
     issuer = escaped(issuers[0]) if issuers else "…"
-    add = f'add the record: {denial.found_at}. CAA 0 {tag} "{issuer}"'
+    at, to = denial.found_at or "", ""
+    target = evidence.alias_of(at)
+    if target is not None:
+        at, to = printable(target), f" to the name that {at} is an alias of"
+    add = f'add the record{to}: {at}. CAA 0 {tag} "{issuer}"'
     allowed = printable(", ".join(caa.named_issuers(denial.records, wildcard=wildcard)))
     mends = {
         caa.Reason.CRITICAL: "A critical property there is one that the CA does not know: "
@@ -199,7 +203,13 @@ def _mend_failure(evidence: Evidence, verdict: Verdict) -> str:
     if verdict is Verdict.FLAKY:
         return "It fails at times or for some: the retry watches it."
     cut = evidence.identifier.domain
-    where = "" if is_at_or_below(failure.owner, cut) else f" or publish CAA records at {cut}"
+    target = evidence.alias_of(cut)
+    if is_at_or_below(failure.owner, cut):
+        where = ""
+    elif target is None:
+        where = f" or publish CAA records at {cut}"
+    else:
+        where = f" or publish CAA records at {printable(target)}, which {cut} is an alias of"
     if failure.is_dnssec_failure:
         return f"Mend the zone's DNSSEC{where}."
     return f"Its nameservers must answer CAA questions (type 257): ask your DNS operator{where}."

@@ -35,6 +35,11 @@ def records(owner: str, *values: str, tag: bytes = b"issue", flags: int = 0) -> 
     return Lookup(owner, Outcome.RECORDS, found)
 
 
+def alias(owner: str, target: str, *values: str) -> Lookup:
+    found = tuple(caa.Record(0, b"issue", value.encode()) for value in values)
+    return Lookup(owner, Outcome.RECORDS if found else Outcome.NOTHING, found, alias_of=target)
+
+
 def survey(
     verdict: Verdict = Verdict.PERMITTED,
     known: Evidence | None = None,
@@ -195,6 +200,21 @@ class TestDenial:
         known = evidence("a.net", records("a.net", "x.example"))
         assert 'CAA 0 issue "…"' in reason(known, Verdict.DENIED, [])
 
+    def test_records_of_an_alias_are_mended_where_it_leads(self) -> None:
+        known = evidence("*.w.a.net", alias("w.a.net", "t.cdn.org", "x.example"))
+        assert (
+            "It allows x.example: add the record to the name that w.a.net is an alias of: "
+            't.cdn.org. CAA 0 issue "ca.example"'
+        ) in reason(known, Verdict.DENIED)
+
+    def test_records_of_an_alias_above_the_name_are_mended_there(self) -> None:
+        known = evidence("w.a.net", alias("a.net", "t.cdn.org", "x.example"))
+        assert "that a.net is an alias of: t.cdn.org. CAA" in reason(known, Verdict.DENIED)
+
+    def test_where_an_alias_leads_is_told_without_control_characters(self) -> None:
+        known = evidence("a.net", alias("a.net", "\x1b[2J.org", "x.example"))
+        assert reason(known, Verdict.DENIED).isprintable()
+
     def test_a_disagreement_tells_the_denial(self) -> None:
         known = evidence("a.net", records("a.net", "x.example"))
         assert "It allows x.example" in reason(known, Verdict.UNKNOWN)
@@ -225,6 +245,13 @@ class TestFailure:
     )
     def test_the_mend_fits_the_failure(self, verdict: Verdict, failure: Lookup, mend: str) -> None:
         assert mend in reason(evidence("a.b.net", failure), verdict)
+
+    def test_beside_an_alias_no_record_is_to_be_published(self) -> None:
+        failure = Lookup("b.net", Outcome.SERVFAIL)
+        known = evidence("a.b.net", failure, alias("a.b.net", "t.cdn.\x1b[2J"))
+        assert r"or publish CAA records at t.cdn.\x1b[2J, which a.b.net is an alias of." in reason(
+            known, Verdict.BROKEN
+        )
 
     def test_the_words_are_the_cas(self) -> None:
         known = evidence("a.net", Lookup("a.net", Outcome.TIMEOUT))
