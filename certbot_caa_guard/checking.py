@@ -377,7 +377,9 @@ def _checked(index: int, evidence: Evidence, options: Options, lasting: Lasting)
         prediction.ca_problem(identifier, first) if first is not None else None,
     )
     found_at = checked.decisive.found_at if checked.decisive else None
-    return replace(checked, exposure=exposure(identifier, found_at, options.issuers))
+    is_alias = evidence.alias_of(identifier.domain) is not None
+    exposed = exposure(identifier, found_at, options.issuers, is_alias=is_alias)
+    return replace(checked, exposure=exposed)
 
 
 def _requester(query: Query, options: Options) -> Requester:

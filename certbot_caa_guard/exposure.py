@@ -15,7 +15,7 @@ class Exposure:
     :ivar owners: the names whose lookup counts: up to the relevant set, or to the TLD.
     :ivar tld: whether the TLD's lookup is among them.
     :ivar cut: the CAA record at the name itself that would leave only one lookup to fail; None
-        where a record stands there already.
+        where a record stands there already, or an alias, beside which none can.
     """
 
     owners: tuple[str, ...]
@@ -23,16 +23,19 @@ class Exposure:
     cut: str | None
 
 
-def exposure(identifier: Identifier, found_at: str | None, issuers: Sequence[str]) -> Exposure:
+def exposure(
+    identifier: Identifier, found_at: str | None, issuers: Sequence[str], *, is_alias: bool
+) -> Exposure:
     """What *identifier* hangs on.
 
     :param found_at: where its relevant set stands, if it has one.
     :param issuers: the CA's domain names, the first of which the record names.
+    :param is_alias: whether its name is an alias (RFC 1034 section 3.6.2).
     """
     owners = identifier.owners
     if found_at in owners:
         owners = owners[: owners.index(found_at) + 1]
     cut = None
-    if found_at != identifier.domain and issuers:
+    if found_at != identifier.domain and issuers and not is_alias:
         cut = f'{identifier.domain}. CAA 0 issue "{issuers[0]}"'
     return Exposure(owners, owners[-1] == identifier.owners[-1], cut)

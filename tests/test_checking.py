@@ -68,6 +68,13 @@ def test_a_method_that_is_none_is_refused() -> None:
         Query("a.net", "http")
 
 
+def test_beside_an_alias_no_record_would_cut_the_climb() -> None:
+    alias = Lookup("www.a.net", Outcome.NOTHING, alias_of="a.example")
+    report, _ = run(["www.a.net", "b.a.net"], FakeResolver(answers={"www.a.net": alias}))
+    cuts = [one.exposure.cut for one in report.checked if one.exposure is not None]
+    assert cuts == [None, 'b.a.net. CAA 0 issue "letsencrypt.org"']
+
+
 def test_an_ip_address_has_no_caa() -> None:
     resolver = FakeResolver()
     report, _ = run(["192.0.2.1"], resolver)

@@ -32,8 +32,14 @@ CUT = 'www.shop.example.net. CAA 0 issue "letsencrypt.org"'
 )
 def test_it_ends_where_the_relevant_set_stands(found_at: str | None, expected: Exposure) -> None:
     identifier = parse("*.www.shop.example.net")
-    assert exposure(identifier, found_at, ["letsencrypt.org", "second.example"]) == expected
+    issuers = ["letsencrypt.org", "second.example"]
+    assert exposure(identifier, found_at, issuers, is_alias=False) == expected
+
+
+def test_beside_an_alias_no_record_can_stand() -> None:
+    exposed = exposure(parse("www.example.net"), None, ["letsencrypt.org"], is_alias=True)
+    assert exposed == Exposure(("www.example.net", "example.net", "net"), True, None)
 
 
 def test_without_an_issuer_no_record_can_be_named() -> None:
-    assert exposure(parse("example.net"), None, []).cut is None
+    assert exposure(parse("example.net"), None, [], is_alias=False).cut is None

@@ -114,7 +114,12 @@ def advise(
     :param main: the main finding of the audit.
     """
     identifier = situation.identifier
-    exposed = exposure(identifier, situation.found_at, sorted(requester.issuers))
+    exposed = exposure(
+        identifier,
+        situation.found_at,
+        sorted(requester.issuers),
+        is_alias=identifier.domain in situation.aliases,
+    )
     judgement = _judged(situation.relevant, identifier, requester)
     denied = not judgement.permitted
     allowed = _others(situation.relevant, identifier, requester) if denied else ()

@@ -67,7 +67,10 @@ class PermittedLines:
             found_at, records = f'"{relevant.owner}"', shown
             tld = "true" if relevant.above is None else "false"
         domain = identifier.domain
-        cut = "null" if relevant is rung or self._cut is None else f'"{domain}{self._cut}'
+        # Neither where a record stands already nor beside an alias, as in exposure.
+        is_alias = rung.lookup is not None and rung.lookup.alias_of is not None
+        has_cut = self._cut is not None and relevant is not rung and not is_alias
+        cut = f'"{domain}{self._cut}' if has_cut else "null"
         return (
             f'{{"index": {index}, "identifier": "{"*." if identifier.wildcard else ""}{domain}", '
             f'"verdict": "permitted", "found_at": {found_at}, "records": [{records}], '

@@ -86,6 +86,7 @@ def test_beside_an_alias_no_record_is_advised() -> None:
     aliases = {"www.shop.example": "cdn.example"}
     advice = advise(situation(aliases=aliases), REQUESTER)
     assert advice.at == "shop.example"
+    assert advice.exposure.cut is None
     assert "is an alias" in advice.notes[0]
 
 

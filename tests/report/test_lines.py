@@ -53,8 +53,16 @@ LOOKUPS = st.one_of(
         records=st.just(()),
         extended_error=st.sampled_from([None, None, ExtendedError(3, 'st"ale'), ExtendedError(9)]),
         seconds=st.floats(0, 20),
+        alias_of=st.sampled_from([None, None, "else.where"]),
     ),
-    RECORDS.map(lambda records: Lookup("", Outcome.RECORDS, tuple(records), seconds=0.01)),
+    st.builds(
+        Lookup,
+        st.just(""),
+        st.just(Outcome.RECORDS),
+        records=RECORDS.map(tuple),
+        seconds=st.just(0.01),
+        alias_of=st.sampled_from([None, None, "else.where"]),
+    ),
 )  # fmt: skip
 QUERIES = st.builds(
     Query,
