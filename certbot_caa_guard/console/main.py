@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: without the command's own name; the process's when None.
     """
+    _open_what_is_closed()
     if arguments is None:
         arguments = sys.argv[1:]
     parser = _parser([name for name in _COMMANDS if [name] == list(arguments[:1])] or _COMMANDS)
@@ -48,6 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return int(ended)
+
+
+def _open_what_is_closed() -> None:
+    """Have somewhere to write to, where a caller has closed standard output or error.
+
+    The exit status still tells; and what is opened later must not take their places.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _parser(names: Sequence[str] = _COMMANDS) -> argparse.ArgumentParser:

@@ -77,6 +77,15 @@ def test_an_interrupt_ends_it_as_shells_expect(monkeypatch: pytest.MonkeyPatch) 
     assert run(monkeypatch, KeyboardInterrupt()) == 130
 
 
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_the_status_tells_though_nothing_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    monkeypatch.setattr(sys, closed, None)
+    assert run(monkeypatch, 3) == 3
+    getattr(sys, closed).close()
+
+
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     script = (
         "import sys; from certbot_caa_guard.console import main as m; p = m._parser();"
