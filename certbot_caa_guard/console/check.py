@@ -196,8 +196,6 @@ def _progress(done: int, of: int) -> None:
 def _remark(
     who: authority.Authority, unusable: Iterable[str], perspectives: int, has_public: bool
 ) -> None:
-    from certbot_caa_guard.report import text
-
     remarks = [
         *who.remarks,
         *(f"The resolver {one} does not resolve the root now; it has no say." for one in unusable),
@@ -208,6 +206,10 @@ def _remark(
         remarks.append(
             "Only this machine's own resolver was asked, which may see other records than the CA."
         )
+    if not remarks:
+        return
+    from certbot_caa_guard.report import text  # only here, as it takes a while
+
     for line in remarks:
         print(text.escaped(line), file=sys.stderr)
 
