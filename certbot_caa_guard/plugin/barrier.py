@@ -52,7 +52,18 @@ def through(orders: CertbotOrders, step: Callable[[], _T], alone: Callable[[], _
 
 
 def report(error: Exception) -> None:
-    """Say that the guard itself failed; certbot goes on without it."""
+    """Say that the guard, or what it must read and write, failed; certbot goes on without it."""
+    from certbot_caa_guard.plugin.lineage import StateError
+
+    if isinstance(error, StateError):
+        from certbot_caa_guard.report import text
+
+        _LOG.error(
+            "CAA guard: %s. certbot goes on without the guard: it leaves out no name that it "
+            "cannot remember.",
+            text.escaped(str(error)),
+        )
+        return
     _LOG.error(
         # As repr has it: what is wrong may be text from outside.
         "CAA guard: a fault of the guard itself (%r); certbot goes on without it. The log "

@@ -468,13 +468,17 @@ class Session:
         """:raises Stopped: when the user says no."""
         if self._call.lineage is not None or self._config.noninteractive_mode:
             return
-        goes_on = display_util.yesno(
-            f"{why} Get the certificate without {text.listing(failing)} for now?".lstrip(),
-            yes_label="Yes",
-            no_label="No",
-            default=True,
-            cli_flag="--caa-guard-on-fail",
-        )
+        question = f"{why} Get the certificate without {text.listing(failing)} for now?".lstrip()
+        try:
+            goes_on = display_util.yesno(
+                question,
+                yes_label="Yes",
+                no_label="No",
+                default=True,
+                cli_flag="--caa-guard-on-fail",
+            )
+        except EOFError:  # Ctrl-D is no answer, and certainly no yes
+            goes_on = False
         if not goes_on:
             raise Stopped("CAA guard: stopped at your wish; no order was placed.")
 

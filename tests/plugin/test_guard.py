@@ -187,6 +187,18 @@ class TestFirstIssuance:
             bench.issue(*NAMES)
         assert list(bench.pending.iterdir()) == []
 
+    def test_where_nothing_can_be_written_no_name_is_left_out(
+        self, bench: Bench, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """That is no fault of the guard's, and nothing to report."""
+        bench.pending.parent.mkdir(parents=True, exist_ok=True)
+        bench.pending.touch()
+        bench.answers({"b.net": DENIED})
+        assert bench.issue(*NAMES).names() == [*NAMES]
+        assert "cannot write to" in caplog.text
+        assert "leaves out no name that it cannot remember" in caplog.text
+        assert "please report" not in caplog.text
+
     def test_an_ip_address_passes(self, bench: Bench) -> None:
         names = ["a.net", "192.0.2.7"]
         bench.acme.finalizing.append(error(rate_limited()))
@@ -223,6 +235,19 @@ class TestStop:
 
     def test_when_the_user_says_no(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(guard.display_util, "yesno", lambda *_args, **_kwargs: False)
+        bench.config.noninteractive_mode = False
+        bench.answers({"b.net": DENIED})
+        assert "at your wish" in self.stopped(bench)
+
+    def test_when_the_user_gives_no_answer(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ctrl-D, or the end of an input that is no terminal."""
+
+        def end(*_args: object, **_kwargs: object) -> bool:
+            raise EOFError
+
+        monkeypatch.setattr(guard.display_util, "yesno", end)
         bench.config.noninteractive_mode = False
         bench.answers({"b.net": DENIED})
         assert "at your wish" in self.stopped(bench)
