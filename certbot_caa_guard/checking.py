@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from certbot_caa_guard import prediction, verdict
+from certbot_caa_guard.arguments import must_be_at_least, must_be_several
 from certbot_caa_guard.caa import ACME_METHODS, BOULDER, STRICT, Requester
 from certbot_caa_guard.directory import LETS_ENCRYPT
 from certbot_caa_guard.exposure import Exposure, exposure
@@ -34,6 +35,16 @@ _MOST_REQUESTERS = 10_000
 Line = tuple[Verdict, str]
 
 
+def must_be_known(method: str) -> None:
+    """Refuse a challenge type that there is none of.
+
+    :raises ValueError: when no challenge type is called *method*.
+    """
+    if method not in ACME_METHODS:
+        known = ", ".join(sorted(ACME_METHODS))
+        raise ValueError(f"unknown validation method {method!r}; known are {known}")
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One name to check.
@@ -50,10 +61,8 @@ class Query:
     account_uri: str | None = None
 
     def __post_init__(self) -> None:
-        method = self.validation_method
-        if method is not None and method not in ACME_METHODS:
-            known = ", ".join(sorted(ACME_METHODS))
-            raise ValueError(f"unknown validation method {method!r}; known are {known}")
+        if self.validation_method is not None:
+            must_be_known(self.validation_method)
 
     @property
     def identifier(self) -> Identifier | None:
@@ -128,6 +137,8 @@ class Options:
     :ivar ordered: whether the outcomes of a stream come in the order of the names.
     :ivar progress: told how many names are done, and of how many so far.
     :ivar known: given each result as soon as it is known, in whatever order.
+    :raises TypeError: when a text is given for several.
+    :raises ValueError: when there is nobody to ask, or a number is too small.
     """
 
     resolvers: Sequence[str | IResolver] = ("auto",)
@@ -144,6 +155,12 @@ class Options:
     sleep: Callable[[float], None] = time.sleep
     progress: Callable[[int, int], None] = field(default=lambda _done, _of: None)
     known: Callable[[Checked], None] = field(default=lambda _checked: None)
+
+    def __post_init__(self) -> None:
+        must_be_several(resolvers=self.resolvers, issuers=self.issuers)
+        must_be_at_least(1, rounds=self.rounds, rate=self.rate, remembered=self.remembered)
+        if not self.resolvers:
+            raise ValueError("resolvers must name one at least")
 
 
 @dataclass(frozen=True)
@@ -169,6 +186,7 @@ class CheckStream(Iterator[Checked]):
 
     def __init__(self, names: Iterable[str | Query | None], options: Options) -> None:
         """See :func:`check_stream`."""
+        must_be_several(names=names)
         self._options = options
         self._lasting = _lasting(options)
         self._permitted_lines: PermittedLines | None = None
@@ -295,6 +313,7 @@ def check(names: Iterable[str | Query], options: Options | None = None) -> Repor
     :raises certbot_caa_guard.resolvers.loader.ResolverError: when a resolver cannot be had.
     """
     options = options or Options()
+    must_be_several(names=names)
     queries = [_as_query(name) for name in names]
     for query in queries:
         _identify(query)

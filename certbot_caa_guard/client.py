@@ -34,6 +34,7 @@ from cryptography import x509
 
 from certbot_caa_guard import caa, checking, directory, names, problem
 from certbot_caa_guard.acmeorders import AcmeOrders, Answer, Documents, World
+from certbot_caa_guard.arguments import must_be_at_least, must_be_several
 from certbot_caa_guard.history import History
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.issuance import (
@@ -91,6 +92,8 @@ class Options:
     :ivar rejoining: names that were held and are to come back: whatever goes wrong with one of
         them, the others do not suffer for it.
     :ivar history: a file for what was seen over time, so that the next run knows it; None for none.
+    :raises TypeError: when a text is given for several.
+    :raises ValueError: when there is no such choice, or a number is too small.
     """
 
     on_fail: OnFail = OnFail.SPLIT
@@ -106,6 +109,22 @@ class Options:
     spare: Collection[str] = ()
     rejoining: Collection[str] = ()
     history: Path | None = None
+
+    def __post_init__(self) -> None:
+        must_be_several(
+            resolvers=self.resolvers,
+            issuers=self.issuers,
+            validation_methods=self.validation_methods,
+            spare=self.spare,
+            rejoining=self.rejoining,
+        )
+        must_be_at_least(0, retries=self.retries, deadline=self.deadline, patience=self.patience)
+        if not self.resolvers:
+            raise ValueError("resolvers must name one at least")
+        for method in self.validation_methods:
+            checking.must_be_known(method)
+        # Its text will do as well; a word that is none would otherwise mean to leave names out.
+        object.__setattr__(self, "on_fail", OnFail(self.on_fail))
 
 
 @dataclass(frozen=True)
@@ -235,8 +254,8 @@ class GuardedClient:
         """Ask about names as the CA would, without ordering anything.
 
         :raises certbot_caa_guard.names.IdentifierError: when one of them is no identifier.
-        :raises ValueError: when no challenge type is called as the one of the options.
         """
+        must_be_several(wanted=wanted)
         methods = list(self._options.validation_methods)
         method = methods[0] if len(methods) == 1 else None
         return checking.check(
@@ -254,6 +273,7 @@ class GuardedClient:
         :raises ValueError: when no name is given, or the CSR is for other names.
         :raises acme.messages.Error: or another of acme's own, when the CA refuses for good.
         """
+        must_be_several(wanted=wanted)
         ordered = _normal(wanted)
         if not ordered:
             raise ValueError("no name is given")

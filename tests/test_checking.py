@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 import certbot_caa_guard
 from certbot_caa_guard.caa import Record
-from certbot_caa_guard.checking import Checked, Options, Query, Report, check
+from certbot_caa_guard.checking import Checked, Options, Query, Report, check, check_stream
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import IdentifierError
@@ -239,3 +240,36 @@ def test_the_package_offers_it_without_loading_it_before() -> None:
     assert certbot_caa_guard.check is check
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = certbot_caa_guard.nonsense
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"resolvers": "system"}, r"resolvers must be a list, such as \['system'\], not a text"),
+        ({"issuers": "ca.example"}, "issuers must be a list"),
+    ],
+)
+def test_a_text_is_not_taken_for_a_list_of_its_letters(options: Any, says: str) -> None:
+    """Names would be denied for it: the CA's records do not name ``l``."""
+    with pytest.raises(TypeError, match=says):
+        Options(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"resolvers": []}, "resolvers must name one at least"),
+        ({"rounds": 0}, "rounds must be at least 1, not 0"),
+        ({"rate": 0}, "rate must be at least 1"),
+        ({"remembered": 0}, "remembered must be at least 1"),
+    ],
+)
+def test_numbers_and_lists_that_would_ask_nobody_are_refused(options: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Options(**options)
+
+
+@pytest.mark.parametrize("ask", [check, check_stream])
+def test_a_name_alone_is_no_list_of_names(ask: Any) -> None:
+    with pytest.raises(TypeError, match=r"names must be a list, such as \['shop.net'\]"):
+        ask("shop.net")

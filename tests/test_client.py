@@ -620,3 +620,32 @@ def test_the_example_is_a_whole_program(
     assert list(json.loads((tmp_path / "held.json").read_text())) == ["denied.net"]
     assert main([*arguments, "denied.net"]) == 1
     assert "no order was placed: denied.net: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "member", ["resolvers", "issuers", "validation_methods", "spare", "rejoining"]
+)
+def test_a_text_is_not_taken_for_a_list_of_its_letters(member: str) -> None:
+    """Healthy names would be left out for it."""
+    with pytest.raises(TypeError, match=rf"{member} must be a list, such as \['dns-01'\]"):
+        Options(**{member: "dns-01"})
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"on_fail": "stopp"}, "'stopp' is not a valid OnFail"),
+        ({"validation_methods": ["http"]}, "unknown validation method 'http'"),
+        ({"resolvers": []}, "resolvers must name one at least"),
+        ({"retries": -1}, "retries must be at least 0"),
+        ({"deadline": -1.0}, "deadline must be at least 0"),
+        ({"patience": -1.0}, "patience must be at least 0"),
+    ],
+)
+def test_choices_that_there_are_none_of_are_refused(options: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Options(**options)
+
+
+def test_what_to_do_may_be_said_by_its_word() -> None:
+    assert Options(on_fail="stop").on_fail is OnFail.STOP  # type: ignore[arg-type]
