@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,9 +127,17 @@ def main(findings: Iterable[Finding]) -> Finding | None:
     return first if first is not None and first.matters else None
 
 
-def explains(findings: Iterable[Finding]) -> bool:
-    """Whether one of them is enough for the CA's lookup to fail."""
-    return any(one.severity in _ENOUGH and one.code not in _ANSWERED for one in findings)
+def explains(findings: Iterable[Finding], failed: Collection[str]) -> bool:
+    """Whether one of them is enough for the CA's lookups of *failed* to fail.
+
+    What the servers of a TLD do wrong at times explains no failure below it alone.
+    """
+    return any(
+        one.severity in _ENOUGH
+        and one.code not in _ANSWERED
+        and ("." in one.zone or one.zone in failed)
+        for one in findings
+    )
 
 
 def _missing_tld(matrix: Matrix) -> Finding:

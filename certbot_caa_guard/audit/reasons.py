@@ -86,8 +86,11 @@ class Reasons:
         """
         from certbot_caa_guard.audit.findings import explains
 
-        found = self._found(evidence, timeout)
-        return frozenset(name for name, held in found.items() if explains(held))
+        known = {str(one.identifier): one for one in evidence}
+        found = self._found(known.values(), timeout)
+        return frozenset(
+            name for name, held in found.items() if explains(held, known[name].failed_owners)
+        )
 
     def close(self) -> None:
         """Ask nothing further."""

@@ -25,9 +25,14 @@ _MOST_WAITING = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Failing:
-    """A name that fails, and the findings to come for it."""
+    """A name that fails.
+
+    :ivar failed: the owners whose lookups failed.
+    :ivar findings: those to come for it.
+    """
 
     checked: Checked
+    failed: frozenset[str]
     findings: Future[tuple[Finding, ...]]
 
     def explained(self, options: Options) -> Checked:
@@ -40,7 +45,7 @@ class _Failing:
 
         found = self.findings.result()
         told = replace(self.checked, findings=tuple(one.as_json() for one in found if one.matters))
-        return corroborated(told, options) if explains(found) else told
+        return corroborated(told, options) if explains(found, self.failed) else told
 
 
 def reasons(options: argparse.Namespace) -> AbstractContextManager[Reasons | None]:
@@ -98,7 +103,9 @@ def _asked(checked: Checked, by: Reasons) -> Checked | _Failing:
     if checked.verdict in _WITHOUT_FAULT or checked.evidence is None:
         return checked
     findings = by.of(checked.evidence)
-    return checked if findings is None else _Failing(checked, findings)
+    return (
+        checked if findings is None else _Failing(checked, checked.evidence.failed_owners, findings)
+    )
 
 
 def _ready(waiting: deque[Line | _Failing], options: Options) -> list[Line]:

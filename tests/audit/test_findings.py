@@ -31,6 +31,7 @@ from tests.audit.builder import (
 
 FAILS, ON_1_18, MAY, SLOW, FINE = Severity
 BAD = to_caa(rcode("SERVFAIL"))
+OWNERS = (WWW, SHOP, "example")
 
 
 def told(*behaviours: Behaviour) -> list[tuple[str, Severity]]:
@@ -40,7 +41,7 @@ def told(*behaviours: Behaviour) -> list[tuple[str, Severity]]:
 def test_where_all_is_well_nothing_is_found() -> None:
     assert find(matrix(zone(good, good))) == ()
     assert main(()) is None
-    assert not explains(())
+    assert not explains((), ())
 
 
 def test_a_fault_of_all_servers_fails_and_names_all() -> None:
@@ -88,7 +89,7 @@ def test_above_a_record_the_ca_never_gets() -> None:
     findings = find(matrix(tld, held))
     assert [(one.code, one.severity) for one in findings] == [("InvalidRcode", FINE)]
     assert main(findings) is None
-    assert not explains(findings)
+    assert not explains(findings, OWNERS)
 
 
 def test_a_record_that_only_some_servers_have_ends_no_climb() -> None:
@@ -98,11 +99,19 @@ def test_a_record_that_only_some_servers_have_ends_no_climb() -> None:
     assert codes == {"InvalidRcode": FAILS, "InconsistentCAA": MAY}
 
 
+@pytest.mark.parametrize(("failed", "explained"), [(["example"], True), ([WWW], False)])
+def test_what_servers_of_a_tld_do_explains_no_failure_below_it(
+    failed: list[str], explained: bool
+) -> None:
+    found = Finding("InvalidRcode", MAY, "example", "example", ("ns.example",), 2, "REFUSED to CAA")
+    assert explains([found], failed) is explained
+
+
 def test_records_that_only_some_servers_have_make_no_lookup_fail() -> None:
     held = zone(to_caa(answer(caa(WWW)), WWW), good, owners=(WWW,))
     findings = find(matrix(held))
     assert [(one.code, one.severity) for one in findings] == [("InconsistentCAA", MAY)]
-    assert not explains(findings)
+    assert not explains(findings, OWNERS)
 
 
 def test_a_fault_at_a_name_that_counts_outweighs_one_at_a_name_that_does_not() -> None:
