@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS closed (
 );
 """
 _KEPT_FOR = 90 * 86400.0
-_LONGEST_CLOSED = 7 * 86400.0  # no limit of a CA lasts longer
+# What a CA says of later is not believed: its longest limit is one of seven days.
+_LONGEST_CLOSED = 7 * 86400.0
 _PATIENCE_WITH_OTHERS = 2.0  # seconds that another process may hold the file's lock
 
 
@@ -117,17 +118,16 @@ class History:
         at = rows[0][0]
         return float(at) if isinstance(at, float | int) else None
 
-    def close(self, subject: str, until: float, *, within: float, why: str) -> None:
+    def close(self, subject: str, until: float, *, why: str) -> None:
         """Note that a CA takes no order for *subject* for a while.
 
-        :param until: seconds since the epoch.
-        :param within: what lies further ahead, in seconds, is not believed.
+        :param until: seconds since the epoch; seven days ahead at most.
         """
         now = self._now()
         self._execute("DELETE FROM closed WHERE until <= ?", (now,))
         self._execute(
             "INSERT OR REPLACE INTO closed VALUES (?, ?, ?)",
-            (subject, min(until, now + within), why),
+            (subject, min(until, now + _LONGEST_CLOSED), why),
         )
 
     def closed(self, subject: str) -> Closed | None:

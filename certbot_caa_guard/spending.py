@@ -18,9 +18,6 @@ from certbot_caa_guard.ratelimit import Limit, RateLimit
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 
-# What a CA says of later is not believed: its longest limit is one of seven days.
-_LATEST = 7 * _DAY
-
 
 class Spending:
     """The budget of one ACME account, and what its CA found."""
@@ -89,7 +86,7 @@ class Spending:
             else [self._of_set(ordered)]
         )
         for subject in subjects:
-            self._history.close(subject, until, within=_LATEST, why=limit.limit.value)
+            self._history.close(subject, until, why=limit.limit.value)
 
     def closed(self, ordered: Collection[str]) -> Closed | None:
         """Why and until when the CA takes no order for just these names, if it does not."""

@@ -56,7 +56,7 @@ def test_a_ca_is_closed_for_no_longer_than_any_limit_lasts(
     now = clock.now
     clock.now += days * DAY
     with History(path, now=clock) as noted:
-        noted.close("a.net", clock.now + HOUR, within=7 * DAY, why="new-orders")
+        noted.close("a.net", clock.now + HOUR, why="new-orders")
         clock.now = now
         assert (noted.closed("a.net") is not None) is known
         clock.now = now + days * DAY
