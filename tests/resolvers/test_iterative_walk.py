@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import dns.rcode
 import pytest
@@ -21,7 +22,7 @@ from certbot_caa_guard.resolvers.iterative.message import (
     Reply,
     name_to_text,
 )
-from certbot_caa_guard.resolvers.iterative.visit import Trouble
+from certbot_caa_guard.resolvers.iterative.visit import Trouble, Visit
 from certbot_caa_guard.resolvers.iterative.walk import Ask, Done, Failure, Walk
 from tests.resolvers.test_iterative_finding import CAA_TEXT, RDATA, name, reply
 
@@ -532,6 +533,26 @@ class TestServersWithoutGlue:
         lab.servers[TLD] = tld
         assert lab.look_up() == Done(Outcome.SERVFAIL)
         assert lab.count(TLD) == 5
+
+    def test_a_tangle_of_them_takes_no_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Once all its delegations are known, no limit on questions ends the search."""
+        visits = []
+
+        def visit(*args: Any) -> Visit:
+            visits.append(args)
+            return Visit(*args)
+
+        monkeypatch.setattr(f"{Walk.__module__}.Visit", visit)
+
+        def tld(ask: Ask) -> Reply:
+            zone = name_to_text(ask.question.name[-2:])
+            return reply(authority=[f"{zone} NS ns.z{n}.net" for n in range(20)], flags="")
+
+        lab = world()
+        lab.servers[TLD] = tld
+        assert lab.look_up() == Done(Outcome.SERVFAIL)
+        assert lab.count(TLD) == 21
+        assert len(visits) < 200
 
     def test_many_of_them_are_not_all_looked_up(self) -> None:
         lab = self.glueless(hoster=NXDOMAIN, **{f"n{n}": None for n in range(20)})

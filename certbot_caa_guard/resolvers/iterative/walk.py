@@ -33,6 +33,9 @@ from certbot_caa_guard.resolvers.iterative.visit import Trouble, Visit
 
 MOST_QUESTIONS = 100
 MOST_GOALS = 5  # the lookup itself, and servers' addresses needed for servers' addresses
+# Lookups of servers' addresses, as many as Unbound makes for one question: delegations that lead
+# to one another are soon known, and then cost no questions, but still time.
+MOST_SERVER_LOOKUPS = 64
 
 _TCP_PATIENCE = 3.0
 # Less than the 8 s for which the CA's resolver does not wait either before the CA gives up.
@@ -131,6 +134,7 @@ class Walk:
         self._goals = [_Goal(question)]
         self._again: Ask | None = None
         self._questions = 0
+        self._server_lookups = 0
         self._done: Done | None = None
 
     def next(self, now: float) -> Ask | Done:
@@ -217,12 +221,17 @@ class Walk:
 
     def _look_up_server(self, visit: Visit, question: Question, now: float) -> None:
         asked = {goal.question for goal in self._goals} | {goal.asked for goal in self._goals}
-        if question in asked or len(self._goals) >= MOST_GOALS:
+        if (
+            question in asked
+            or len(self._goals) >= MOST_GOALS
+            or self._server_lookups >= MOST_SERVER_LOOKUPS
+        ):
             # Nothing of this is any other lookup's business, which may come another way.
             for goal in self._goals:
                 goal.doubtful = True
             visit.do_without()
             return
+        self._server_lookups += 1
         left = min(self.deadline, self._goals[-1].deadline) - now
         is_last_hope = visit.next_address is None and not visit.unresolved
         self._goals.append(_Goal(question, now + (left if is_last_hope else left / 3)))
