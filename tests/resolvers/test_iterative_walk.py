@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from certbot_caa_guard.resolvers.iterative.message import (
     Name,
     Question,
     Reply,
+    is_at_or_below,
     name_to_text,
 )
 from certbot_caa_guard.resolvers.iterative.visit import Trouble, Visit
@@ -44,6 +45,7 @@ SERVFAIL, REFUSED, FORMERR, NOTIMP, NXDOMAIN = (
     )
 )
 NODATA = reply(authority=["example.net SOA"])
+NODATA_OF_HOSTER = reply(authority=["hoster.net SOA"])
 EMPTY = reply()
 RECORDS = reply(f"{WWW} {CAA_TEXT}")
 FROM_CACHE = reply(f"{WWW} {CAA_TEXT}", flags="ra")
@@ -63,6 +65,27 @@ def refer(zone: str, **servers: str | None) -> Reply:
     ]
     authority = [f"{zone} NS {one}" for one in names.values()]
     return reply(authority=authority, additional=glue, flags="")
+
+
+def with_more(
+    server: Server, *, below: str, authority: Sequence[str] = (), additional: Sequence[str] = ()
+) -> Callable[[Ask], Answer]:
+    """The same server, but with more in its answers to questions for names below *below*."""
+    more = reply(authority=authority, additional=additional)
+
+    def answer(ask: Ask) -> Answer:
+        assert callable(server)
+        given = server(ask)
+        assert isinstance(given, Reply)
+        if not is_at_or_below(ask.question.name, name(below)):
+            return given
+        return replace(
+            given,
+            authority=given.authority + more.authority,
+            additional=given.additional + more.additional,
+        )
+
+    return answer
 
 
 @dataclass
@@ -94,21 +117,21 @@ class World:
         walk = self.walk(owner, timeout=timeout)
         while isinstance(ask := walk.next(self.now), Ask):
             self.asked.append(ask)
-            answer = self._answer(ask)
+            answer = self.answer_of(ask.address, ask)
             seconds = ask.patience if answer == SILENT else 0.01
             self.now += seconds
             walk.feed(ask, answer, self.now, seconds)
         return ask
 
-    def _answer(self, ask: Ask) -> Answer:
-        server = self.servers[ask.address]
+    def answer_of(self, key: str, ask: Ask) -> Answer:
+        server = self.servers[key]
         if isinstance(server, (Reply, Failure)):
             return server
         if callable(server):
             return server(ask)
         first, *rest = server
         if rest:
-            self.servers[ask.address] = rest
+            self.servers[key] = rest
         return first
 
     @property
@@ -441,7 +464,7 @@ class TestServersWithoutGlue:
         for _ in range(2):
             ask = walk.next(lab.now)
             assert isinstance(ask, Ask)
-            walk.feed(ask, lab._answer(ask), lab.now, 0.01)
+            walk.feed(ask, lab.answer_of(ask.address, ask), lab.now, 0.01)
         waiting = walk.next(lab.now)
         assert isinstance(waiting, Ask)
         assert waiting.question.type == A
@@ -501,6 +524,37 @@ class TestServersWithoutGlue:
         assert lab.look_up() == Done(Outcome.SERVFAIL)
         assert lab.addresses == [ROOT, TLD]
 
+    @pytest.mark.parametrize("sibling", [REFUSED, SERVFAIL, EMPTY])
+    def test_in_their_own_zone_may_be_known_to_the_others(self, sibling: Reply) -> None:
+        """One has glue and is no good but for the address of the other."""
+
+        def one(ask: Ask) -> Answer:
+            return reply(f"two.example.net A {TWO}") if ask.question.type == A else sibling
+
+        lab = world(one, RECORDS)
+        lab.servers[TLD] = refer("example.net", one=ONE, two=None)
+        assert lab.look_up().rdatas == (RDATA,)
+        assert lab.addresses == [ROOT, TLD, ONE, ONE, TWO]
+
+    def test_in_their_own_zone_are_sought_last(self) -> None:
+        lab = self.glueless(hoster=reply(f"a.hoster.net A {ONE}"), a=None)
+        lab.servers[TLD] = with_more(
+            lab.servers[TLD], authority=["example.net NS two.example.net"], below="example.net"
+        )
+        assert lab.look_up().rdatas == (RDATA,)
+        assert lab.addresses == [ROOT, TLD, TLD, OTHER, ONE]
+
+    def test_in_their_own_zone_are_not_sought_by_way_of_each_other(self) -> None:
+        """Or the work would grow with the power of their number."""
+        lab = world(REFUSED)
+        names = {f"n{number}": None for number in range(4)}
+        lab.servers[TLD] = refer("example.net", one=ONE, **names)
+        assert lab.look_up() == Done(Outcome.SERVFAIL)
+        assert lab.count(ONE) == 5 * (1 + len(names)), "for the name, and for each server"
+        lab.asked.clear()
+        lab.look_up()
+        assert lab.count(ONE) == 5, "that they are not to be found is remembered"
+
     def test_glue_of_another_zone_is_not_taken(self) -> None:
         lab = world()
         lab.servers[TLD] = reply(
@@ -513,13 +567,9 @@ class TestServersWithoutGlue:
 
     def test_wrong_glue_is_made_up_for(self) -> None:
         lab = self.glueless(hoster=reply(f"a.hoster.net A {ONE}"), a=None)
-        ask = lab.servers[TLD]
-        assert callable(ask)
         lab.servers[TWO] = CLOSED
-        lab.servers[TLD] = lambda asked: (
-            replace(answer, additional=reply(additional=[f"a.hoster.net A {TWO}"]).additional)
-            if isinstance(answer := ask(asked), Reply) and not answer.additional
-            else answer
+        lab.servers[TLD] = with_more(
+            lab.servers[TLD], additional=[f"a.hoster.net A {TWO}"], below="example.net"
         )
         assert lab.look_up().rdatas == (RDATA,)
         assert lab.addresses == [ROOT, TLD, TWO, TLD, OTHER, ONE]
@@ -572,7 +622,56 @@ class TestServersWithoutGlue:
         assert lab.addresses[-1] == SIX
 
 
-NODATA_OF_HOSTER = reply(authority=["hoster.net SOA"])
+class TestParentSideGlue:
+    """The server of example.net is ns.hoster.net, for which the TLD has glue as well."""
+
+    def served(self, by_the_zone: Server, glued: Server = RECORDS) -> World:
+        """What hoster.net says of the address of ns.hoster.net, and what is at the glue's."""
+
+        def hoster(ask: Ask) -> Answer:
+            zone = name_to_text(ask.question.name[-2:])
+            return lab.answer_of("hoster" if zone == "hoster.net" else "glued", ask)
+
+        lab = world(**{f"_{OTHER.replace('.', '_')}": hoster})
+        lab.servers |= {"hoster": by_the_zone, "glued": glued}
+        lab.servers[TLD] = lambda ask: (
+            refer("hoster.net", ns=OTHER)
+            if ask.question.name[-2:] == name("hoster.net")
+            else reply(authority=["example.net NS ns.hoster.net"], flags="")
+        )
+        return lab
+
+    @pytest.mark.parametrize(
+        "by_the_zone",
+        [
+            NODATA_OF_HOSTER,
+            NXDOMAIN,
+            REFUSED,
+            SERVFAIL,
+            SILENT,
+            reply("ns.hoster.net A 10.0.0.1"),
+            reply(f"ns.hoster.net A {ONE}"),
+        ],
+        ids=["nodata", "nxdomain", "refused", "servfail", "silent", "private", "wrong"],
+    )
+    def test_helps_where_the_zone_itself_does_not(self, by_the_zone: Answer) -> None:
+        lab = self.served(by_the_zone)
+        lab.servers[ONE] = REFUSED
+        assert lab.look_up().rdatas == (RDATA,)
+        assert lab.addresses[-1] == OTHER
+        lab.asked.clear()
+        assert lab.look_up().outcome is Outcome.RECORDS
+        assert all(ask.question.type == CAA for ask in lab.asked), "it is remembered"
+
+    def test_is_asked_when_all_else_was_in_vain(self) -> None:
+        lab = self.served(reply(f"ns.hoster.net A {ONE}"))
+        lab.servers[ONE] = [SERVFAIL] * 4 + [NODATA]
+        assert lab.look_up().outcome is Outcome.NOTHING
+
+    def test_may_be_of_no_help(self) -> None:
+        lab = self.served(NXDOMAIN, glued=REFUSED)
+        assert lab.look_up() == Done(Outcome.SERVFAIL)
+        assert len(lab.asked) == 4 + 5
 
 
 class TestReachability:
@@ -630,6 +729,14 @@ class TestMemory:
         memory.learn_delegation(self.delegation(zone, ttl), 100.0)
         assert self.zone(memory, 99.9 + kept) == name(zone)
         assert self.zone(memory, 100.0 + kept) == ()
+
+    def test_knows_the_glue_on_the_way_to_a_server(self) -> None:
+        memory, server = self.memory(), name("ns.example.net")
+        for zone, address in (("net", ONE), ("example.net", TWO), ("example.org", OTHER)):
+            memory.learn_delegation(replace(self.delegation(zone), glue={server: (address,)}), 0.0)
+        assert memory.glue(server, 1.0) == (TWO, ONE)
+        assert memory.glue(name("other.example.net"), 1.0) == ()
+        assert memory.glue(server, 6.0) == ()
 
     def test_finds_the_lowest_zone(self) -> None:
         memory = self.memory()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -46,10 +47,12 @@ class Addresses:
     """What came of an A or AAAA question about a server.
 
     :ivar outcome: RECORDS, or why there is no address.
+    :ivar glue: the server's addresses by the referrals on the way, for want of better.
     """
 
     outcome: Outcome
     found: tuple[str, ...] = ()
+    glue: tuple[str, ...] = ()
 
 
 class Bounded(Generic[K, V]):
@@ -88,11 +91,19 @@ class Memory:
 
     def closest(self, name: Name, now: float) -> Delegation:
         """The lowest zone known that *name* is in, or could be delegated from."""
+        return next(self._delegations_of(name, now), self._root)
+
+    def glue(self, server: Name, now: float) -> tuple[str, ...]:
+        """The addresses of a server by the referrals that lead to its name."""
+        held = [one.glue.get(server, ()) for one in self._delegations_of(server, now)]
+        return tuple(dict.fromkeys(itertools.chain.from_iterable(held)))
+
+    def _delegations_of(self, name: Name, now: float) -> Iterator[Delegation]:
+        """Those known on the way to *name*, the lowest first."""
         for depth in range(len(name)):
             held = self._delegations.get(name[depth:])
             if held is not None and held[0] > now:
-                return held[1]
-        return self._root
+                yield held[1]
 
     def learn_delegation(self, delegation: Delegation, now: float) -> None:
         """Keep a referral for a while."""

@@ -53,6 +53,7 @@ class Visit:
         self.unresolved: list[Question] = []
         self._reachability = reachability
         self._attempts: dict[str, int] = {}
+        self._by_glue: list[str] = []
         self._troubles: set[Trouble] = set()
         self._unfound: set[Trouble] = set()
         self._failures = 0
@@ -64,7 +65,7 @@ class Visit:
             known = memory.addresses(question, now)
             if known is not None:
                 addresses += known.found
-                self._count(known)
+                self._note(known)
             elif len(self.unresolved) < _MOST_SERVER_LOOKUPS:
                 self.unresolved.append(question)
         dice.shuffle(addresses)
@@ -73,26 +74,40 @@ class Visit:
     def _server_questions(self, delegation: Delegation, dice: random.Random) -> list[Question]:
         """What to ask for more addresses: first of servers without glue, then of the others.
 
-        The address of a server inside its own zone is glue or unknown.
+        Last of those inside the zone, which nobody but the zone's other servers can know; where
+        these have glue, it is taken for all that there is.
         """
         servers = list(delegation.servers)
         dice.shuffle(servers)
-        outside = [one for one in servers if not is_at_or_below(one, delegation.zone)]
-        if len(outside) < len(servers):
-            self._unfound.add(Trouble.ERROR)
         types = [
             kind for version, kind in ((4, A), (6, AAAA)) if version in self._reachability.families
         ]
+        outside = [one for one in servers if not is_at_or_below(one, delegation.zone)]
         without = [one for one in outside if one not in delegation.glue]
         glued = [one for one in outside if one in delegation.glue]
+        inside = [one for one in servers if one not in outside and one not in delegation.glue]
         # Most servers have an A record, so those come before any AAAA.
-        questions = [Question(one, kind) for kind in types for one in without]
-        return questions + [Question(one, kind) for kind in types for one in glued]
+        return [
+            Question(one, kind)
+            for group in (without, glued, inside)
+            for kind in types
+            for one in group
+        ]
 
     def receive(self, addresses: Addresses) -> None:
         """Take what came of the lookup of a server's addresses."""
         self._add(addresses.found)
-        self._count(addresses)
+        self._note(addresses)
+
+    def fall_back(self) -> bool:
+        """Ask where only glue says that a server is; tell whether there is such an address.
+
+        For when all others were asked in vain: what the server's own zone says of its addresses,
+        if it says anything, is the truth (RFC 2181 section 5.4.1).
+        """
+        self._add(self._by_glue)
+        self._by_glue.clear()
+        return self.next_address is not None
 
     def do_without(self) -> None:
         """Count a server whose addresses cannot be looked up."""
@@ -109,8 +124,9 @@ class Visit:
             elif len(self._attempts) < _MOST_ADDRESSES:
                 self._attempts.setdefault(address, 0)
 
-    def _count(self, addresses: Addresses) -> None:
-        """Count a server that has no address; it matters only if none has any."""
+    def _note(self, addresses: Addresses) -> None:
+        """Keep a server's glue, and count one that has no address: it matters if none has any."""
+        self._by_glue += addresses.glue
         if addresses.found:
             return
         if addresses.outcome is Outcome.TIMEOUT:

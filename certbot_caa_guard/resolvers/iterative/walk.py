@@ -28,7 +28,13 @@ from certbot_caa_guard.resolvers.iterative.finding import (
     is_lame_recursion,
 )
 from certbot_caa_guard.resolvers.iterative.memory import Addresses, Memory
-from certbot_caa_guard.resolvers.iterative.message import Echo, Name, Question, Reply
+from certbot_caa_guard.resolvers.iterative.message import (
+    Echo,
+    Name,
+    Question,
+    Reply,
+    is_at_or_below,
+)
 from certbot_caa_guard.resolvers.iterative.visit import Trouble, Visit
 
 MOST_QUESTIONS = 100
@@ -197,7 +203,8 @@ class Walk:
                 self._look_up_server(visit, visit.unresolved.pop(0), now)
                 return None
         if address is None:
-            self._finish(goal, visit.outcome, now)
+            if not visit.fall_back():
+                self._finish(goal, visit.outcome, now)
             return None
         patience = self._memory.patience(address) * 2 ** visit.tries(address)
         cut = _cut(goal.name, visit.zone)
@@ -220,6 +227,13 @@ class Walk:
         return True
 
     def _look_up_server(self, visit: Visit, question: Question, now: float) -> None:
+        sought_below = any(
+            goal.visit is not None and goal.visit.zone == visit.zone for goal in self._goals[:-1]
+        )
+        if sought_below and is_at_or_below(question.name, visit.zone):
+            # One server's address is not sought by way of another that is sought as well.
+            visit.do_without()
+            return
         asked = {goal.question for goal in self._goals} | {goal.asked for goal in self._goals}
         if (
             question in asked
@@ -287,7 +301,8 @@ class Walk:
             self._done = Done(outcome, rdatas, goal.zone, alias_of) if answered else Done(outcome)
             return
         texts = [address_text(goal.question.type, rdata) for rdata in rdatas]
-        addresses = Addresses(outcome, tuple(text for text in texts if text is not None))
+        found_there = tuple(text for text in texts if text is not None)
+        addresses = Addresses(outcome, found_there, self._memory.glue(goal.question.name, now))
         if addresses.found or not goal.doubtful:
             ttl = found.ttl if found is not None else 0.0
             self._memory.learn_addresses(goal.question, addresses, ttl, now)
