@@ -20,7 +20,15 @@ from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.resolvers.iterative import IterativeResolver, iterative, root
 from certbot_caa_guard.resolvers.iterative.exchange import exchange, families
-from certbot_caa_guard.resolvers.iterative.message import CAA, Question, name_from_text
+from certbot_caa_guard.resolvers.iterative.message import (
+    CAA,
+    NS,
+    Echo,
+    Question,
+    Record,
+    Reply,
+    name_from_text,
+)
 from certbot_caa_guard.resolvers.iterative.visit import Trouble
 from certbot_caa_guard.resolvers.iterative.walk import Ask, Failure
 from certbot_caa_guard.resolvers.loader import ResolverError, load
@@ -277,6 +285,19 @@ class TestUsability:
             hints = write_hints(tmp_path, block.address(1))
             resolver = IterativeResolver(PERSPECTIVE, hints, manners=Manners(in_flight=1))
             assert not asyncio.run(ask_while_busy(resolver))
+
+    @pytest.mark.parametrize("address", ["172.18.0.2", "10.0.0.1"])
+    def test_with_a_root_in_a_private_network(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str
+    ) -> None:
+        async def answer(ask: Ask, _dice: random.Random) -> Reply:
+            assert ask.address == address
+            return Reply(Echo.SAME, 0, answer=(Record((), NS, 60, b"", name_from_text("a.root")),))
+
+        monkeypatch.setattr(f"{RESOLVER}.families", lambda _addresses: frozenset({4}))
+        monkeypatch.setattr(f"{RESOLVER}.exchange", answer)
+        resolver = IterativeResolver(PERSPECTIVE, write_hints(tmp_path, address))
+        assert asyncio.run(resolver.is_usable(5.0))
 
     def test_with_nobody_there(self, tmp_path: Path) -> None:
         with Block() as block:

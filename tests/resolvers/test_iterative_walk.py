@@ -11,7 +11,7 @@ import dns.rcode
 import pytest
 
 from certbot_caa_guard.climb import Outcome
-from certbot_caa_guard.resolvers.iterative.addresses import Reach, Reachability
+from certbot_caa_guard.resolvers.iterative.addresses import Reach, Reachability, own_networks
 from certbot_caa_guard.resolvers.iterative.memory import Addresses, Bounded, Delegation, Memory
 from certbot_caa_guard.resolvers.iterative.message import (
     CAA,
@@ -97,7 +97,7 @@ class World:
 
     servers: dict[str, Server]
     families: frozenset[int] = frozenset({4})
-    loopback: bool = False
+    own: frozenset[str] = frozenset()
     memory: Memory = field(
         default_factory=lambda: Memory(Delegation((), (name("a.root"),), {name("a.root"): (ROOT,)}))
     )
@@ -108,7 +108,7 @@ class World:
         return Walk(
             Question(name(owner), kind),
             self.memory,
-            Reachability(self.families, self.loopback),
+            Reachability(self.families, self.own),
             dice=random.Random(1),
             deadline=self.now + timeout,
         )
@@ -686,10 +686,20 @@ class TestReachability:
         lab.servers[TLD] = refer("example.net", one=address)
         assert lab.look_up() == Done(Outcome.SERVFAIL)
 
-    @pytest.mark.parametrize("address", ["127.3.2.1", "::1"])
-    def test_loopback_may_be(self, address: str) -> None:
-        assert Reachability(loopback=True).of(address) is Reach.OPEN
-        assert Reachability(loopback=True).of("10.0.0.1") is Reach.SPECIAL
+    @pytest.mark.parametrize("address", ["127.3.2.1", "172.18.0.2", "10.0.0.1", "::1", "fd00::1"])
+    def test_special_addresses_may_be_in_a_dns_of_ones_own(self, address: str) -> None:
+        own = own_networks([])
+        assert Reachability(own=own).of(address) is Reach.OPEN
+        lab = world(**{f"_{address.replace('.', '_')}": RECORDS})
+        lab.own, lab.families = own, frozenset({4, 6})
+        lab.servers[TLD] = refer("example.net", one=address)
+        assert lab.look_up().rdatas == (RDATA,)
+
+    def test_other_special_addresses_may_be_where_the_root_is(self) -> None:
+        assert Reachability(own=own_networks([])).of("192.0.2.9") is Reach.SPECIAL
+        own = own_networks(["9.9.9.9", "192.0.2.1"])
+        assert Reachability(own=own).of("192.0.2.9") is Reach.OPEN
+        assert Reachability(own=own).of("198.51.100.1") is Reach.SPECIAL
 
     def test_a_family_without_a_route_costs_nothing(self) -> None:
         lab = world(RECORDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 # What the CA's resolver never asks (the do-not-query-address of its configuration), by RFC 6890
@@ -20,6 +21,12 @@ _SPECIAL = [
 ]  # fmt: skip
 
 
+_PRIVATE = frozenset(
+    {"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+     "::/127", "fc00::/7"}
+)  # fmt: skip
+
+
 class Reach(enum.Enum):
     """Whether an address can be asked."""
 
@@ -34,20 +41,30 @@ def special_network(address: str) -> str | None:
     return next((str(network) for network in _SPECIAL if parsed in network), None)
 
 
+def own_networks(root: Iterable[str]) -> frozenset[str]:
+    """The special-purpose networks in which a DNS of one's own may be: private, and its root's.
+
+    :param root: the addresses of the root's servers.
+    """
+    of_root = {special_network(address) for address in root}
+    return _PRIVATE | {one for one in of_root if one is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class Reachability:
     """What can be asked from here.
 
     :ivar families: the IP versions that this machine has a route for: 4, 6, both or none.
-    :ivar loopback: whether name servers may be on loopback, as in a DNS of one's own.
+    :ivar own: the special-purpose networks in which name servers may be all the same.
     """
 
     families: frozenset[int] = frozenset({4, 6})
-    loopback: bool = False
+    own: frozenset[str] = frozenset()
 
     def of(self, address: str) -> Reach:
         """Tell whether *address*, an IP address as text, can be asked."""
         parsed = ipaddress.ip_address(address)
-        if not (self.loopback and parsed.is_loopback) and any(parsed in net for net in _SPECIAL):
+        special = special_network(address)
+        if special is not None and special not in self.own:
             return Reach.SPECIAL
         return Reach.OPEN if parsed.version in self.families else Reach.NO_ROUTE

@@ -41,6 +41,11 @@ class Delegation:
     glue: Mapping[Name, tuple[str, ...]] = field(default_factory=dict)
     ttl: float = 0.0
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All that came along."""
+        return tuple(itertools.chain.from_iterable(self.glue.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:

@@ -16,7 +16,7 @@ from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.resolvers.gate import Gate
 from certbot_caa_guard.resolvers.iterative import root
-from certbot_caa_guard.resolvers.iterative.addresses import Reachability
+from certbot_caa_guard.resolvers.iterative.addresses import Reachability, own_networks
 from certbot_caa_guard.resolvers.iterative.exchange import exchange, families, reaction
 from certbot_caa_guard.resolvers.iterative.memory import Memory
 from certbot_caa_guard.resolvers.iterative.message import (
@@ -53,7 +53,7 @@ class IterativeResolver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """:param root_hints: a file in the format of named.root; then name servers may be on
-            loopback, and pace does not matter.  The public root if None.
+            loopback and in private networks, and pace does not matter.  The public root if None.
         :param manners: how much servers are asked; the usual ones if None.
         :param rate: how many questions a second to all of them; as the manners say if None.
         :param dice: for the order of servers, IDs and the case of letters.
@@ -62,8 +62,8 @@ class IterativeResolver:
         """
         self.perspective = perspective
         self._root = root.built_in() if root_hints is None else root.from_file(root_hints)
-        self._loopback = root_hints is not None
-        manners = manners or (Manners.at_home() if self._loopback else Manners())
+        self._own = frozenset[str]() if root_hints is None else own_networks(self._root.addresses)
+        manners = manners or (Manners() if root_hints is None else Manners.at_home())
         self._lookups = manners.lookups
         self._gate: Gate[Name] = Gate(manners.at_rate(rate), clock)
         self._dice = dice or random.SystemRandom()
@@ -114,7 +114,7 @@ class IterativeResolver:
         walk = Walk(
             question,
             self._memory,
-            Reachability(self._current_families(), self._loopback),
+            Reachability(self._current_families(), self._own),
             dice=self._dice,
             deadline=self._clock() + timeout,
         )
@@ -136,7 +136,7 @@ class IterativeResolver:
     def _current_families(self) -> frozenset[int]:
         known_until, found = self._families
         if self._clock() >= known_until:
-            found = families(one for held in self._root.glue.values() for one in held)
+            found = families(self._root.addresses)
             self._families = (self._clock() + _FAMILIES_KNOWN_FOR, found)
         return found
 

@@ -60,7 +60,7 @@ class Visit:
         self._silences = 0
         self._empties = 0
         self._case_lost = False
-        addresses = [address for held in delegation.glue.values() for address in held]
+        addresses = list(delegation.addresses)
         for question in self._server_questions(delegation, dice):
             known = memory.addresses(question, now)
             if known is not None:
