@@ -332,6 +332,20 @@ class TestMaking:
         assert len(held.servers) == 3
 
     @pytest.mark.parametrize(
+        "text",
+        [
+            ". NS a.root.\na.root. A 127.0.0.1\n",
+            ". IN NS a.root.\na.root. IN A 127.0.0.1\n",
+            "$TTL 60\n. NS a.root.\na.root. A 127.0.0.1\n",
+            "$ORIGIN root.\n. 60 NS a\na A 127.0.0.1\n",
+        ],
+    )
+    def test_root_hints_need_no_ttls(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "named.root"
+        path.write_text(text, encoding="ascii")
+        assert root.from_file(path).glue == {(b"a", b"root"): ("127.0.0.1",)}
+
+    @pytest.mark.parametrize(
         ("text", "complaint"),
         [
             (None, "No such file"),

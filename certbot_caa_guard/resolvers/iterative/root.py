@@ -32,6 +32,9 @@ _ROOT_SERVERS = {
     "m": ("202.12.27.33", "2001:dc3::35"),
 }
 
+# Records need not have a TTL (RFC 1035 section 5.1), and the root's servers are not forgotten.
+_DEFAULT_TTL = "$TTL 3600\n"
+
 
 def built_in() -> Delegation:
     """The public root."""
@@ -50,8 +53,12 @@ def from_file(path: str | os.PathLike[str]) -> Delegation:
     """
     try:
         with open(path, encoding="ascii") as file:  # noqa: PTH123 - as text, whatever the path is
-            zone = dns.zone.from_file(
-                file, origin=dns.name.root, relativize=False, check_origin=False
+            zone = dns.zone.from_text(
+                _DEFAULT_TTL + file.read(),
+                origin=dns.name.root,
+                relativize=False,
+                allow_include=True,
+                check_origin=False,
             )
     except (OSError, UnicodeDecodeError, dns.exception.DNSException) as error:
         raise ResolverError(f"the root hints in {os.fspath(path)}: {error}") from error
