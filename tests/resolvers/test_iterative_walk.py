@@ -101,6 +101,7 @@ class World:
     memory: Memory = field(
         default_factory=lambda: Memory(Delegation((), (name("a.root"),), {name("a.root"): (ROOT,)}))
     )
+    dice: random.Random = field(default_factory=lambda: random.Random(1))
     now: float = 1000.0
     asked: list[Ask] = field(default_factory=list)
 
@@ -109,7 +110,7 @@ class World:
             Question(name(owner), kind),
             self.memory,
             Reachability(self.families, self.own),
-            dice=random.Random(1),
+            dice=self.dice,
             deadline=self.now + timeout,
         )
 
@@ -274,6 +275,15 @@ class TestServersThatFail:
     def test_an_empty_answer_is_believed_the_second_time(self) -> None:
         assert world([EMPTY, RECORDS]).look_up().outcome is Outcome.RECORDS
         assert world(EMPTY).look_up() == Done(Outcome.NOTHING, zone=name("example.net"))
+
+    def test_a_referral_to_the_zone_itself_is_believed_where_nobody_knows_better(self) -> None:
+        """Such is what a server says that knows the zone's servers, but not the zone."""
+        lame = reply(authority=["example.net NS one.example.net"], flags="")
+        for seed in range(5):
+            lab = world(lame, RECORDS)
+            lab.dice.seed(seed)
+            assert lab.look_up().outcome is Outcome.RECORDS
+        assert world(lame).look_up() == Done(Outcome.NOTHING, zone=name("example.net"))
 
     def test_a_recursive_servers_cache_is_better_than_nothing(self) -> None:
         for _ in range(5):

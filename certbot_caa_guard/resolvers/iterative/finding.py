@@ -68,7 +68,7 @@ class Alias:
 class Absent:
     """There is no such record (RFC 2308 section 2), or no such name.
 
-    :ivar empty: the answer said so only by saying nothing.
+    :ivar empty: the answer said so only by saying nothing that counts.
     """
 
     zone: Name
@@ -137,9 +137,10 @@ def _without_answer(reply: Reply, authority: Iterable[Record], zone: Name, actua
     for record in authority:
         if record.type != NS:
             continue
-        # An NS record of the zone itself stands where the SOA should.
+        # An NS record of the zone itself stands where the SOA should; if not authoritative, it may
+        # be all that the server knows of the zone.
         if record.owner == zone:
-            return Absent(actual)
+            return Absent(actual, empty=not reply.authoritative)
         # Upwards: the server has never heard of the zone.
         if is_below(zone, record.owner):
             return Useless(lame=True)
