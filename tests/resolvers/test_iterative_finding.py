@@ -101,12 +101,32 @@ FOUND = Found(ZONE, (RDATA,), 300)
         ),
         pytest.param(
             reply(f"{WWW} CNAME b.example.net", f"b.example.net {CAA_TEXT}"),
-            Found(ZONE, (RDATA,), 300, aliases=1, target=name("b.example.net")),
+            Alias(ZONE, name("b.example.net")),
             id="behind an alias",
         ),
         pytest.param(
+            reply(f"b.example.net {CAA_TEXT}", f"{WWW} CNAME b.example.net"),
+            Alias(ZONE, name("b.example.net")),
+            id="behind an alias, but told before it",
+        ),
+        pytest.param(
+            reply(f"{WWW} CNAME b.example.net", f"{WWW} {CAA_TEXT}"),
+            Alias(ZONE, name("b.example.net")),
+            id="beside an alias, and after it",
+        ),
+        pytest.param(
+            reply(f"{WWW} {CAA_TEXT}", f"{WWW} CNAME b.example.net"),
+            FOUND,
+            id="beside an alias, but before it",
+        ),
+        pytest.param(
+            reply(f"{WWW} CNAME b.example.net", "b.example.net CNAME c.example.net"),
+            Alias(ZONE, name("b.example.net")),
+            id="an alias of an alias",
+        ),
+        pytest.param(
             reply(f"{WWW} CNAME b.example.org", f"b.example.org {CAA_TEXT}"),
-            Alias(ZONE, name("b.example.org"), 1),
+            Alias(ZONE, name("b.example.org")),
             id="behind an alias, but of a zone that is none of the server's business",
         ),
         pytest.param(
@@ -114,17 +134,17 @@ FOUND = Found(ZONE, (RDATA,), 300)
         ),
         pytest.param(
             reply(f"{WWW} CNAME b.example.net", rcode=NXDOMAIN),
-            Alias(ZONE, name("b.example.net"), 1),
+            Alias(ZONE, name("b.example.net")),
             id="an alias of what does not exist",
         ),
         pytest.param(
             reply(f"{WWW} CNAME b.example.net", authority=["example.net SOA"]),
-            Alias(ZONE, name("b.example.net"), 1),
+            Alias(ZONE, name("b.example.net")),
             id="an alias of what has no CAA",
         ),
         pytest.param(
             reply("example.net DNAME example.org", f"{WWW} CNAME elsewhere.example"),
-            Alias(ZONE, name("www.example.org"), 1),
+            Alias(ZONE, name("www.example.org")),
             id="a DNAME, whatever CNAME was made of it",
         ),
         pytest.param(
@@ -135,9 +155,7 @@ FOUND = Found(ZONE, (RDATA,), 300)
         pytest.param(
             reply(f"example.net DNAME {'.'.join(['a' * 62] * 4)}"), Useless(), id="too long a name"
         ),
-        pytest.param(
-            reply(f"{WWW} CNAME {WWW}"), Alias(ZONE, name(WWW), 12), id="an alias of itself"
-        ),
+        pytest.param(reply(f"{WWW} CNAME {WWW}"), Alias(ZONE, name(WWW)), id="an alias of itself"),
     ],
 )
 def test_with_an_answer(given: Reply, finding: Finding) -> None:

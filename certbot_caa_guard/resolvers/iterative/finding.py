@@ -30,38 +30,28 @@ from certbot_caa_guard.resolvers.iterative.message import (
     is_name,
 )
 
-# Aliases in one lookup, as many as Unbound follows.
-MOST_ALIASES = 11
-
 _MOST_SERVERS = 20  # of one zone; a referral with more is cut
 _MOST_GLUE = 8  # addresses of one server
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Records of the type asked for, behind *aliases* aliases.
+    """Records of the type asked for.
 
     :ivar zone: the zone that the name asked for is in.
-    :ivar target: the name that they stand at, behind aliases; None at the name itself.
     """
 
     zone: Name
     rdatas: tuple[bytes, ...]
     ttl: float
-    aliases: int = 0
-    target: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """The name is an alias; what *target* has must be asked for anew.
-
-    :ivar aliases: how many it took to get to *target*.
-    """
+    """The name is an alias; what *target* has must be asked for anew."""
 
     zone: Name
     target: Name
-    aliases: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +103,17 @@ def examine(reply: Reply, question: Question, zone: Name) -> Finding:
         record for record in reply.authority if is_at_or_below(question.name, record.owner)
     ]
     actual = _actual_zone(authority, zone)
-    name, aliases = _follow(answer, question)
-    if name is None:
-        return Useless()
-    found = [one for one in answer if one.owner == name and one.type == question.type]
-    if found:
+    first = next((one for one in answer if _bears_on(one, question)), None)
+    if first is not None and first.type == question.type:
+        found = [one for one in answer if one.owner == first.owner and one.type == first.type]
         # Not authoritative and with a delegation: what the parent's side holds, such as glue.
         referral = None if reply.authoritative else _referral(reply, authority, zone)
-        ttl = min(one.ttl for one in found)
         rdatas = tuple(one.rdata for one in found)
-        return referral or Found(actual, rdatas, ttl, aliases, name if aliases else None)
-    if aliases:
-        # Even with NXDOMAIN, or an SOA that speaks of the target: Unbound asks for it anew.
-        return Alias(actual, name, aliases)
+        return referral or Found(actual, rdatas, min(one.ttl for one in found))
+    if first is not None:
+        # Even with NXDOMAIN, or more of what the target has: Unbound asks for it anew.
+        target = _target(question.name, first)
+        return Alias(actual, target) if is_name(target) else Useless()
     if reply.rcode == dns.rcode.NXDOMAIN:
         return Absent(actual, nxdomain=True)
     return _without_answer(reply, authority, zone, actual)
@@ -154,30 +142,21 @@ def _actual_zone(authority: Iterable[Record], zone: Name) -> Name:
     return max((one for one in owners if is_below(one, zone)), key=len, default=zone)
 
 
-def _follow(answer: Iterable[Record], question: Question) -> tuple[Name | None, int]:
-    """The end of the chain of aliases, and its length; None when it leads to no name.
+def _bears_on(record: Record, question: Question) -> bool:
+    """Whether a record is what was asked for, or says that the name is an alias."""
+    if record.type == DNAME:
+        return is_below(question.name, record.owner)
+    return record.owner == question.name and record.type in {question.type, CNAME}
+
+
+def _target(name: Name, alias: Record) -> Name:
+    """What *name* is an alias of.
 
     RFC 1034 section 3.6.2 for CNAME.  A DNAME is applied here (RFC 6672 section 2.2), whatever
     CNAME a server has made of it.
     """
-    name, aliases = question.name, 0
-    while aliases <= MOST_ALIASES:
-        if any(one.owner == name and one.type == question.type for one in answer):
-            break
-        alias = next(
-            (one for one in answer if one.type == DNAME and is_below(name, one.owner)), None
-        )
-        if alias is not None:
-            name = name[: len(name) - len(alias.owner)] + alias.target
-            if not is_name(name):
-                return None, aliases
-        else:
-            alias = next((one for one in answer if one.type == CNAME and one.owner == name), None)
-            if alias is None:
-                break
-            name = alias.target
-        aliases += 1
-    return name, aliases
+    above = name[: len(name) - len(alias.owner)] if alias.type == DNAME else ()
+    return above + alias.target
 
 
 def _referral(reply: Reply, authority: Iterable[Record], zone: Name) -> Referral | None:

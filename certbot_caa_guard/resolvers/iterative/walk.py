@@ -16,7 +16,6 @@ import dns.rcode
 from certbot_caa_guard.climb import Outcome
 from certbot_caa_guard.resolvers.iterative.addresses import Reachability
 from certbot_caa_guard.resolvers.iterative.finding import (
-    MOST_ALIASES,
     Absent,
     Alias,
     Finding,
@@ -38,6 +37,7 @@ from certbot_caa_guard.resolvers.iterative.message import (
 from certbot_caa_guard.resolvers.iterative.visit import Trouble, Visit
 
 MOST_QUESTIONS = 100
+MOST_ALIASES = 11  # in one lookup, as many as Unbound follows
 MOST_GOALS = 5  # the lookup itself, and servers' addresses needed for servers' addresses
 # Lookups of servers' addresses, as many as Unbound makes for one question: delegations that lead
 # to one another are soon known, and then cost no questions, but still time.
@@ -101,6 +101,7 @@ class _Goal:
 
     :ivar deadline: when to give it up, and go on without; for those that the lookup can do without.
     :ivar name: asked now, at the end of the aliases followed so far.
+    :ivar aliases: those, in order.
     :ivar doubtful: if it fails, then for the way it was asked, and through no fault of its own.
     """
 
@@ -108,7 +109,7 @@ class _Goal:
         self.question = question
         self.deadline = deadline
         self.name = question.name
-        self.aliases = 0
+        self.aliases: list[Name] = []
         self.zone: Name | None = None
         self.visit: Visit | None = None
         self.doubtful = False
@@ -276,17 +277,14 @@ class Walk:
             raise TypeError("a finding that settles nothing")
         if goal.zone is None:
             goal.zone = finding.zone
-        if not isinstance(finding, Absent):
-            goal.aliases += finding.aliases
-            if goal.aliases > MOST_ALIASES:
+        if isinstance(finding, Alias):
+            goal.aliases.append(goal.name)
+            if finding.target in goal.aliases or len(goal.aliases) > MOST_ALIASES:
                 self._finish(goal, Outcome.SERVFAIL, now)
                 return
-        if isinstance(finding, Alias):
             goal.name = finding.target
             goal.visit = None
         elif isinstance(finding, Found):
-            if finding.target is not None:
-                goal.name = finding.target
             self._finish(goal, Outcome.RECORDS, now, finding)
         else:
             self._finish(goal, Outcome.NXDOMAIN if finding.nxdomain else Outcome.NOTHING, now)
