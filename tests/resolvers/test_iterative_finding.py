@@ -186,6 +186,7 @@ def test_with_an_answer(given: Reply, finding: Finding) -> None:
             id="same, no aa",
         ),
         pytest.param(reply(rcode=NXDOMAIN), Absent(ZONE, nxdomain=True), id="nxdomain, no SOA"),
+        pytest.param(reply(rcode=dns.rcode.BADVERS), Absent(ZONE, empty=True), id="BADVERS"),
         pytest.param(
             reply(rcode=NXDOMAIN, authority=["example.net SOA"], flags=""),
             Absent(ZONE, nxdomain=True),
@@ -205,7 +206,7 @@ def test_with_an_answer(given: Reply, finding: Finding) -> None:
         *(
             pytest.param(reply(rcode=rcode), Useless(), id=rcode.name)
             for rcode in dns.rcode.Rcode
-            if rcode not in {NOERROR, NXDOMAIN}
+            if rcode & 0x0F not in {NOERROR, NXDOMAIN}
         ),
     ],
 )

@@ -30,6 +30,8 @@ from certbot_caa_guard.resolvers.iterative.message import (
     is_name,
 )
 
+_RCODE_OF_HEADER = 0x0F
+
 _MOST_SERVERS = 20  # of one zone; a referral with more is cut
 _MOST_GLUE = 8  # addresses of one server
 
@@ -95,7 +97,9 @@ def is_lame_recursion(reply: Reply, finding: Finding) -> bool:
 
 def examine(reply: Reply, question: Question, zone: Name) -> Finding:
     """Say what *reply* means, when *question* was put to a server of *zone*."""
-    if reply.rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
+    # Unbound looks at no bits that EDNS adds (RFC 6891 section 6.1.3): with BADVERS all is well.
+    rcode = reply.rcode & _RCODE_OF_HEADER
+    if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         return Useless()
     # What a server says of names outside the zone it was asked for counts for nothing.
     answer = [record for record in reply.answer if is_at_or_below(record.owner, zone)]
@@ -114,7 +118,7 @@ def examine(reply: Reply, question: Question, zone: Name) -> Finding:
         # Even with NXDOMAIN, or more of what the target has: Unbound asks for it anew.
         target = _target(question.name, first)
         return Alias(actual, target) if is_name(target) else Useless()
-    if reply.rcode == dns.rcode.NXDOMAIN:
+    if rcode == dns.rcode.NXDOMAIN:
         return Absent(actual, nxdomain=True)
     return _without_answer(reply, authority, zone, actual)
 
