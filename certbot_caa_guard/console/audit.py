@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,7 +25,6 @@ from certbot_caa_guard.resolvers.iterative.message import CAA
 from certbot_caa_guard.resolvers.loader import ResolverError
 
 _ALL_WELL, _TO_MEND, _NOT_FOUND_OUT = 0, 1, 3
-_WIDTH = 100
 _AT_ONCE = 16
 
 
@@ -226,7 +224,7 @@ def _print_advice(one: Audited) -> None:
         _print(_lead(one), 2)
         for record in advice.records:
             mark = "+" if record in advice.new else " "
-            print(text.printable(f"   {mark} {record}"))
+            print(text.escaped(f"   {mark} {record}"))
     for note in advice.notes:
         _print(note, 2)
 
@@ -243,9 +241,7 @@ def _lead(one: Audited) -> str:
 
 
 def _print(line: str, indent: int) -> None:
-    margin = " " * indent
-    shown = _printable_lines(line)
-    print(textwrap.fill(shown, _WIDTH, initial_indent=margin, subsequent_indent=margin))
+    print(text.paragraph(_printable_lines(line), indent))
 
 
 def _printable_lines(lines: str) -> str:

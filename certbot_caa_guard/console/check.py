@@ -6,7 +6,6 @@ import argparse
 import gc
 import json
 import sys
-import textwrap
 from collections.abc import Iterable, Set
 from typing import Any
 
@@ -22,7 +21,6 @@ from certbot_caa_guard.resolvers.loader import ResolverError
 from certbot_caa_guard.verdict import Verdict
 
 _ALL_WELL, _TO_MEND, _NOT_FOUND_OUT = 0, 1, 3
-_WIDTH = 100
 _COLLECT_AFTER = 200_000
 
 
@@ -224,10 +222,10 @@ def _print_table(checked: Iterable[Checked], issuers: tuple[str, ...]) -> None:
         print(text.escaped(row.rstrip()))
         if one.verdict is not Verdict.PERMITTED and one.evidence is not None:
             why = text.reason(one.evidence, one.verdict, issuers)
-            print(textwrap.indent(textwrap.fill(why, _WIDTH - 4), "    "))
+            print(text.paragraph(why, 4))
         for finding in one.findings[:1]:
-            told = text.printable(f"{finding['line']}. {finding['mend']}")
-            print(textwrap.indent(textwrap.fill(told, _WIDTH - 4), "    "))
+            told = f"{text.printable(finding['line'])}. {text.escaped(finding['mend'])}"
+            print(text.paragraph(told, 4))
 
 
 def _where(checked: Checked) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,7 @@ from certbot_caa_guard.ratelimit import Limit, RateLimit
 from certbot_caa_guard.report import text
 
 _TO_MEND, _NOT_FOUND_OUT = 1, 3
-_WIDTH = 100
 _LONGEST_INPUT = 16 * 1024 * 1024
-_LONGEST_URL = 4096
 
 _LIMITS = {
     Limit.NEW_ORDERS: "too many new orders from this account",
@@ -151,12 +148,10 @@ def _print(readings: Iterable[Reading]) -> None:
     for reading in readings:
         name = text.printable(reading.identifier or _nameless(reading))
         print(f"{name}: {reading.meaning.value}: {text.printable(_what(reading))}")
-        print(textwrap.indent(textwrap.fill(_mend(reading), _WIDTH - 4, **_UNBROKEN), "    "))
+        print(text.paragraph(_mend(reading), 4))
 
 
 _UNTIL_THEN = "Until then the guard leaves this name out and orders the rest."
-# A URL or a name is to be copied whole.
-_UNBROKEN: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
 def _nameless(reading: Reading) -> str:
@@ -216,8 +211,7 @@ def _mend(reading: Reading) -> str:
 
 
 def _mend_limit(limit: RateLimit) -> str:
-    # It is printable ASCII, and of use only whole.
-    url = limit.url if limit.url and len(limit.url) <= _LONGEST_URL else None
+    url = text.address(limit.url)
     if limit.limit is Limit.PAUSED:
         where = url or "the address that the CA gives"
         return f"Mend what failed, then have it lifted at {where} and order again."

@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     certbot = Certbot(_program(options.certbot), tuple(_folders(options)))
     unread = [one for one in known if one.trouble is not None]
     for one in unread:
-        print(text.printable(f"{one.name}: {one.trouble}"), file=sys.stderr)
+        print(text.escaped(f"{one.name}: {one.trouble}"), file=sys.stderr)
     held = [one for one in known if one.kept.held]
     results = [Result(one, Action.NO_CERTIFICATE) for one in held if one.conf is None]
     if holding := [one for one in held if one.conf is not None]:
@@ -305,7 +305,7 @@ def _summary(one: Result) -> str:
     sentences = {
         Action.NO_CERTIFICATE: "no certificate yet: run the same certbot command again.",
         Action.STILL_FAILING: "no held name passes now.",
-        Action.NOT_FOUND_OUT: f"could not find out: {text.printable(one.why or '')}",
+        Action.NOT_FOUND_OUT: f"could not find out: {one.why}",
         Action.WAITS: f"{passing} would pass now, but {one.why}.",
         Action.WOULD_RENEW: f"would be renewed, to put {passing} back.",
         Action.REJOINED: f"renewed; back in the certificate: {text.listing(one.back)}.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,7 +22,6 @@ from certbot_caa_guard.report import text
 from certbot_caa_guard.verdict import Verdict
 
 _ALL_WELL, _TO_MEND, _NOT_FOUND_OUT = 0, 1, 3
-_WIDTH = 100
 _ROUNDS = 2
 _FAILS = frozenset({Verdict.DENIED, Verdict.BROKEN, Verdict.FLAKY})
 
@@ -122,7 +120,7 @@ def _print(
         if trouble is not None:
             # Beside the rest, so that the table stays one.
             sys.stdout.flush()
-            print(text.printable(f"{one.name}: {trouble}"), file=sys.stderr, flush=True)
+            print(text.escaped(f"{one.name}: {trouble}"), file=sys.stderr, flush=True)
         if one.trouble is None:
             print("\n".join(map(text.escaped, _lines(one, outcome, seen))))
 
@@ -143,13 +141,7 @@ def _lines(one: Lineage, outcome: Outcome, seen: Mapping[str, float]) -> Iterato
         checked = outcome.checked.get((one.name, name))
         if checked is not None:
             yield from _verdict(checked)
-    yield from textwrap.wrap(
-        next_step(one),
-        _WIDTH,
-        initial_indent="  ",
-        subsequent_indent="    ",
-        break_on_hyphens=False,
-    )
+    yield from text.paragraph(text.escaped(next_step(one)), 2, hanging=2).splitlines()
 
 
 def _verdict(checked: Checked) -> Iterator[str]:

@@ -6,6 +6,7 @@ from outside through :func:`escaped`.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from certbot_caa_guard import caa, prediction
@@ -17,7 +18,9 @@ from certbot_caa_guard.retry import Step
 from certbot_caa_guard.verdict import Determination, Evidence, Verdict
 
 _LONGEST = 300
+_LONGEST_URL = 4096
 _MOST_LISTED = 5
+_WIDTH = 100
 
 
 def printable(text: str) -> str:
@@ -34,6 +37,27 @@ def escaped(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def paragraph(line: str, indent: int = 0, *, hanging: int = 0) -> str:
+    """*line* wrapped, between words only: names, URLs and records are to be copied.
+
+    :param indent: of all lines, in columns.
+    :param hanging: of all but the first, beyond that.
+    """
+    return textwrap.fill(
+        line,
+        _WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hanging),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def address(url: str | None) -> str | None:
+    """A URL that the CA gives, which is of use only whole; None for none, or one too long."""
+    return escaped(url) if url and len(url) <= _LONGEST_URL else None
 
 
 def count(number: int, noun: str) -> str:
@@ -109,11 +133,13 @@ def dry_run(account_uri: str, server: str) -> str:
 
 
 def refusal(readings: Iterable[Reading]) -> str:
-    """What the CA said, in one line."""
-    parts = [_refusal(reading) for reading in readings]
-    if not parts:
+    """What the CA said, in one line: bounded, with the URLs behind it whole."""
+    readings = list(readings)
+    if not readings:
         return "CAA guard: the CA's answer was lost on the way."
-    return printable("CAA guard: the CA refused: " + "; ".join(parts))
+    said = printable("CAA guard: the CA refused: " + "; ".join(map(_refusal, readings)))
+    see = dict.fromkeys(_see(one.limit) for one in readings if one.limit is not None)
+    return said + "".join(see)
 
 
 def _refusal(reading: Reading) -> str:
@@ -130,13 +156,18 @@ def _refusal(reading: Reading) -> str:
 
 
 def _limit(limit: RateLimit) -> str:
-    """Which limit was met, until when, and what to do."""
+    """Which limit was met, and until when."""
     what = f"a rate limit of the CA is met ({limit.limit.value})"
-    if limit.limit is Limit.PAUSED:
-        return f"{what}: have it lifted at {limit.url or 'the page that the CA names'}"
     until = f" until {limit.until:%Y-%m-%d %H:%M:%S} UTC" if limit.until else ""
-    see = f"; see {limit.url}" if limit.url else ""
-    return f"{what}{until}{see}"
+    return f"{what}{until}"
+
+
+def _see(limit: RateLimit) -> str:
+    """Where to go about it."""
+    url = address(limit.url)
+    if limit.limit is Limit.PAUSED:
+        return f"; have it lifted at {url or 'the page that the CA names'}"
+    return f"; see {url}" if url else ""
 
 
 def next_step(step: Step, wait: float) -> str:
@@ -176,7 +207,7 @@ def _mend_denial(evidence: Evidence, issuers: Sequence[str]) -> str:
     at, to = denial.found_at or "", ""
     target = evidence.alias_of(at)
     if target is not None:
-        at, to = printable(target), f" to the name that {at} is an alias of"
+        at, to = escaped(target), f" to the name that {at} is an alias of"
     add = f'add the record{to}: {at}. CAA 0 {tag} "{issuer}"'
     allowed = printable(", ".join(caa.named_issuers(denial.records, wildcard=wildcard)))
     mends = {
@@ -209,7 +240,7 @@ def _mend_failure(evidence: Evidence, verdict: Verdict) -> str:
     elif target is None:
         where = f" or publish CAA records at {cut}"
     else:
-        where = f" or publish CAA records at {printable(target)}, which {cut} is an alias of"
+        where = f" or publish CAA records at {escaped(target)}, which {cut} is an alias of"
     if failure.is_dnssec_failure:
         return f"Mend the zone's DNSSEC{where}."
     return f"Its nameservers must answer CAA questions (type 257): ask your DNS operator{where}."

@@ -15,12 +15,15 @@ from certbot_caa_guard.console.explaining import reasons
 from certbot_caa_guard.console.main import main
 from tests.internet import Internet, refused, servfail
 
+LONG_ACCOUNT = "https://ca.example/acct/" + "7" * 400
+
 LINES = {
     # By IPv6 only, and there is none here.
     "net": ["far NS ns.far.net.", "ns.far AAAA 2001:500:2::c"],
     "shop.net": '@ CAA 0 issue "letsencrypt.org"',
     "plain.net": "",
     "denied.net": '@ CAA 0 issue "other-ca.example"',
+    "long.net": f'@ CAA 0 issue "other-ca.example; accounturi={LONG_ACCOUNT}"',
     "refused.net": "",
     "bad.org": "",
 }
@@ -83,6 +86,29 @@ def test_a_record_may_name_account_and_method(
     )
     assert status == 0
     assert f"; accounturi={account}; validationmethods=dns-01" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "record"),
+    [
+        pytest.param(
+            ["long.net"],
+            f'long.net. CAA 0 issue "other-ca.example; accounturi={LONG_ACCOUNT}"',
+            id="of another CA, that stays",
+        ),
+        pytest.param(
+            ["plain.net", "--restrict", "--account-uri", LONG_ACCOUNT],
+            f'plain.net. CAA 0 issue "letsencrypt.org; accounturi={LONG_ACCOUNT}"',
+            id="of this CA",
+        ),
+    ],
+)
+def test_a_record_to_be_published_is_whole(
+    hints: str, arguments: list[str], record: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(hints, *arguments)
+    shown = [line.strip(" +") for line in capsys.readouterr().out.splitlines()]
+    assert record in shown
 
 
 def test_siblings_are_told_of_a_wildcard(hints: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from certbot_caa_guard.checking import Checked
 from certbot_caa_guard.console import check
 from certbot_caa_guard.console.main import main
 from certbot_caa_guard.resolvers.loader import ResolverError
 from certbot_caa_guard.resolvers.spec import Spec
+from certbot_caa_guard.verdict import Verdict
 from tests.internet import Internet, Signing, servfail
 
 Call = Callable[..., tuple[int, str, str]]
@@ -210,3 +212,10 @@ def test_the_rate_is_every_resolvers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("certbot_caa_guard.resolvers.loader.load_all", refuse)
     main(["check", "--rate", "77", "--resolver", "udp://192.0.2.1,system", "a.net"])
     assert rates == [77, 77]
+
+
+def test_a_mend_is_told_whole_however_much_was_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    finding = {"line": "InvalidRcode: " + "ns.a.net, " * 50, "mend": "Ask " + "them " * 100 + "all"}
+    check._print_table([Checked(0, "a.net", Verdict.BROKEN, findings=(finding,))], ())
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.endswith(f"…. {finding['mend']}")

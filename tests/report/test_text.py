@@ -11,6 +11,7 @@ from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.issuance import Survey
 from certbot_caa_guard.names import parse
 from certbot_caa_guard.problem import Meaning, Reading
+from certbot_caa_guard.ratelimit import Limit, RateLimit
 from certbot_caa_guard.report import text
 from certbot_caa_guard.retry import Step
 from certbot_caa_guard.split import Split
@@ -265,6 +266,25 @@ class TestFailure:
         )
 
 
+def test_a_record_is_whole_however_long_the_name_that_it_stands_at() -> None:
+    target = "\x1b" * 100 + ".cdn.example"
+    known = evidence("a.b.net", Lookup("b.net", Outcome.SERVFAIL), alias("a.b.net", target))
+    assert f"{text.escaped(target)}, which a.b.net is an alias of." in reason(known, Verdict.BROKEN)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["https://ca.example/" + "x" * 200, "-".join(["label"] * 30)],
+    ids=["a URL", "a name with hyphens"],
+)
+def test_no_word_is_broken_where_lines_are_wrapped(word: str) -> None:
+    shown = text.paragraph(f"See {word} for {'more ' * 30}", 4, hanging=2)
+    first, second, third, *_ = shown.splitlines()
+    assert (first, second) == ("    See", f"      {word}")
+    assert third.startswith("      for more")
+    assert len(third) <= 100
+
+
 class TestRefusal:
     @pytest.mark.parametrize(
         ("reading", "said"),
@@ -281,6 +301,31 @@ class TestRefusal:
     def test_several_readings_are_one_line(self) -> None:
         both = [Reading(Meaning.DENIED, name, name) for name in ("a.net", "b.net")]
         assert text.refusal(both).count(";") == 1
+
+    @pytest.mark.parametrize(
+        ("limit", "said"),
+        [
+            (Limit.PAUSED, "; have it lifted at "),
+            (Limit.NEW_ORDERS, "; see "),
+        ],
+    )
+    def test_where_to_go_is_told_whole_and_once(self, limit: Limit, said: str) -> None:
+        """A page to have a pause lifted has a signed token of hundreds of characters in it."""
+        url = "https://ca.example/unpause?jwt=" + "x" * 700
+        names = [f"{'label.' * 9}{number}.net" for number in range(9)]
+        met = [
+            Reading(Meaning.RATE_LIMITED, name, limit=RateLimit(limit, url=url)) for name in names
+        ]
+        told = text.refusal(met)
+        assert told.endswith(f"…{said}{url}")
+        assert told.count(url) == 1
+
+    @pytest.mark.parametrize("url", [None, "https://ca.example/" + "x" * 5000])
+    def test_where_there_is_no_such_page_or_it_is_absurdly_long_the_ca_is_to_be_asked(
+        self, url: str | None
+    ) -> None:
+        met = Reading(Meaning.RATE_LIMITED, "a.net", limit=RateLimit(Limit.PAUSED, url=url))
+        assert text.refusal([met]).endswith("; have it lifted at the page that the CA names")
 
     def test_hostile_text_from_the_ca_is_made_harmless(self) -> None:
         said = text.refusal([Reading(Meaning.TRANSIENT, "a.net", "net", "\x1b[2J" * 999)])
