@@ -187,6 +187,11 @@ def parse_issue_value(value: bytes, rules: Rules = BOULDER) -> IssueValue:
     return IssueValue(issuer, tuple(_parse_parameter(text, rules) for text in rest))
 
 
+def is_parameter_value(text: str) -> bool:
+    """Whether *text* can be the value of a parameter, such as accounturi (RFC 8659 section 4.2)."""
+    return text.isascii() and _PARAMETER_VALUE.fullmatch(text.encode("ascii")) is not None
+
+
 def judge(records: Iterable[Record], *, wildcard: bool, requester: Requester) -> Judgement:
     """Say whether a relevant RRset lets *requester* issue (RFC 8659 section 4).
 

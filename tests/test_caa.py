@@ -615,3 +615,18 @@ def test_the_issuers_are_those_that_the_set_names(
 def test_the_issuers_in_a_generator_of_records_are_found() -> None:
     records = (record for record in _records(*_issue("ca.test")))
     assert caa.named_issuers(records, wildcard=False) == ("ca.test",)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("https://ca.example/acct/1?a=b", True),
+        ("", True),
+        ("https://ca.example/1;x=y", False),
+        ("https://ca.example/a b", False),
+        ("https://ca.example/\N{LATIN SMALL LETTER E WITH ACUTE}", False),
+        ("https://ca.example/\udcff", False),
+    ],
+)
+def test_what_can_stand_in_a_parameter(text: str, fits: bool) -> None:
+    assert caa.is_parameter_value(text) is fits

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from certbot_caa_guard import caa
 from certbot_caa_guard.audit.advice import Restriction, Wildcard, wildcards
 from certbot_caa_guard.audit.audited import Audited, audited, situation
 from certbot_caa_guard.audit.explaining import Explainer
@@ -61,7 +62,8 @@ def add_to(commands: Any) -> None:
     judging.add_argument(
         "--restrict",
         action="store_true",
-        help="write records for the account and the validation method only (RFC 8657)",
+        help="write records for the account and the validation method only (RFC 8657): one "
+        "of them must be given, or certbot have one account at --server",
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON document")
@@ -86,7 +88,8 @@ def run(options: argparse.Namespace) -> int:
         else:
             told = f"{query.text} is an IP address, which has no CAA records (RFC 8738)."
             print(text.escaped(told), file=sys.stderr)
-    done = _audit_all(named, options, who.issuers)
+    restrictions = [_restriction(one, wanted=options.restrict) for one in named]
+    done = _audit_all(named, restrictions, options, who.issuers)
     if done is None:
         print(
             "No server of the root answers from here: nothing could be found out.", file=sys.stderr
@@ -102,8 +105,29 @@ def run(options: argparse.Namespace) -> int:
     return _status(done)
 
 
+def _restriction(query: Query, *, wanted: bool) -> Restriction | None:
+    """To what the record for a name shall hold the CA.
+
+    :raises UsageError: when that is wanted, and the name says nothing that a record can hold it to.
+    """
+    if not wanted:
+        return None
+    account = query.account_uri
+    if not account and query.validation_method is None:
+        raise UsageError(
+            f"--restrict needs to know what to allow {query.text}: the account, by --account-uri "
+            "URI or by --server URL where certbot has one account there; or --validation-method"
+        )
+    if account and not caa.is_parameter_value(account):
+        raise UsageError(f"no CAA record can name the account {account!r} (RFC 8659 section 4.2)")
+    return Restriction(account, query.validation_method)
+
+
 def _audit_all(
-    named: dict[Query, Identifier], options: argparse.Namespace, issuers: tuple[str, ...]
+    named: dict[Query, Identifier],
+    restrictions: Iterable[Restriction | None],
+    options: argparse.Namespace,
+    issuers: tuple[str, ...],
 ) -> list[Audited] | None:
     """The audits in the order of the names; None when nothing can be asked from here."""
     signed = options.root_hints is None or options.trust_anchor is not None
@@ -114,17 +138,12 @@ def _audit_all(
     done: list[Audited] = []
     with explainer:
         futures = {query: explainer.audit(identifier) for query, identifier in named.items()}
-        for query, future in futures.items():
+        for (query, future), restriction in zip(futures.items(), restrictions, strict=True):
             matrix = future.result()
             if matrix is None:
                 return None
             methods = {query.validation_method} if query.validation_method else ACME_METHODS
             requester = Requester(frozenset(issuers), query.account_uri, frozenset(methods))
-            restriction = (
-                Restriction(query.account_uri, query.validation_method)
-                if options.restrict
-                else None
-            )
             done.append(audited(matrix, requester, restriction))
     return done
 

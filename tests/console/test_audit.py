@@ -89,6 +89,53 @@ def test_a_record_may_name_account_and_method(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["plain.net"], "--restrict needs to know what to allow plain.net", id="alone"),
+        pytest.param(
+            ["-f", "{names}", "--issuer", "ca.example"],
+            "--restrict needs to know what to allow b.net",
+            id="for one name of several",
+        ),
+        pytest.param(
+            ["plain.net", "--account-uri", "https://ca.example/1;x=y"],
+            "no CAA record can name the account 'https://ca.example/1;x=y'",
+            id="an account that would break the record",
+        ),
+    ],
+)
+def test_a_record_that_would_not_restrict_is_not_written_on_the_wish_to_restrict(
+    hints: str,
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = tmp_path / "names"
+    names.write_text('{"identifier": "a.net", "validation_method": "dns-01"}\nb.net\n')
+    assert run(hints, "--restrict", *(one.format(names=names) for one in arguments)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert says in captured.err
+
+
+def test_a_server_without_an_account_of_certbots_does_not_restrict(
+    hints: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        audit.authority,
+        "_directory",
+        lambda _server: audit.authority._Directory(("ca.example",), 0),
+    )
+    asking = ["--server", "https://ca.example/dir", "--config-dir", str(tmp_path)]
+    assert run(hints, "--restrict", *asking, "plain.net") == 2
+    assert "--account-uri" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("arguments", "record"),
     [
         pytest.param(
