@@ -38,7 +38,8 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Forget the name, and return the exit status.
 
-    :raises UsageError: when it is not held, or more than one certificate holds it.
+    :raises UsageError: when it is not held, more than one certificate holds it, or nothing can be
+        written.
     """
     config_dir = Path(options.config_dir)
     name = _name(options.name)
@@ -52,8 +53,6 @@ def run(options: argparse.Namespace) -> int:
     except LockedError:
         print("A certbot is running: try again when it has ended. Nothing was changed.")
         return _NOT_FOUND_OUT
-    except OSError as error:
-        raise UsageError(f"cannot write to {config_dir}: {error.strerror}") from error
     except state.StateError as error:
         raise UsageError(str(error)) from error
     told = f"{name} is forgotten: {holders[0].name} neither wants nor holds it any more."

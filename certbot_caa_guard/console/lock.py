@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from certbot_caa_guard.console.usage import UsageError
+
 
 class LockedError(Exception):
     """Another process has the lock; the message says which file it is."""
@@ -21,6 +23,7 @@ def locked(path: Path) -> Iterator[None]:
     there.
 
     :raises LockedError: at once, when another process holds it.
+    :raises UsageError: when it cannot be had at all.
     """
     descriptor = _acquire(path)
     try:
@@ -33,7 +36,10 @@ def locked(path: Path) -> Iterator[None]:
 
 def _acquire(path: Path) -> int:
     while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise UsageError(f"cannot write to {path}: {error.strerror}") from error
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still_there(path, descriptor):
@@ -41,9 +47,9 @@ def _acquire(path: Path) -> int:
         except (BlockingIOError, PermissionError):
             os.close(descriptor)
             raise LockedError(str(path)) from None
-        except BaseException:
+        except OSError as error:
             os.close(descriptor)
-            raise
+            raise UsageError(f"cannot lock {path}: {error.strerror}") from error
         os.close(descriptor)
 
 

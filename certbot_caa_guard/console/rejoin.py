@@ -153,7 +153,7 @@ def _folders(options: argparse.Namespace) -> Iterator[str]:
 def _alone(config_dir: Path, options: argparse.Namespace) -> AbstractContextManager[None]:
     """Let no second one run beside this one: both would renew the same.
 
-    :raises UsageError: when the folder of the lock cannot be made.
+    :raises UsageError: when the lock, or its folder, cannot be made.
     """
     if options.dry_run:
         return nullcontext()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from certbot_caa_guard.console import lineages, lock
+from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.plugin import lineage as state
 from certbot_caa_guard.plugin import pending
 from tests.console.configuration import Configuration
@@ -167,12 +168,17 @@ def test_a_lock_file_that_went_meanwhile_is_made_anew(
     assert not path.exists()
 
 
-def test_a_lock_that_fails_otherwise_raises(
+def test_a_lock_that_cannot_be_had_at_all_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    nowhere = tmp_path / "nowhere" / "lock"
+    with pytest.raises(UsageError, match=f"cannot write to {nowhere}: "), lock.locked(nowhere):
+        pytest.fail("it was not locked")
+
     def lockf(_descriptor: int, _operation: int) -> None:
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(fcntl, "lockf", lockf)
-    with pytest.raises(OSError, match="No locks"), lock.locked(tmp_path / "lock"):
+    told = f"cannot lock {tmp_path / 'lock'}: No locks available"
+    with pytest.raises(UsageError, match=told), lock.locked(tmp_path / "lock"):
         pytest.fail("it was not locked")

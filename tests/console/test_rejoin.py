@@ -282,10 +282,12 @@ def test_as_json(console: Call, certbot: FakeCertbot) -> None:
     }
 
 
+@pytest.mark.parametrize("target", ["/proc/nowhere", "/proc/self"], ids=["no folder", "no file"])
 def test_without_a_place_for_its_lock_it_is_wrong_usage(
-    configuration: Configuration, console: Call, certbot: FakeCertbot
+    target: str, configuration: Configuration, console: Call, certbot: FakeCertbot
 ) -> None:
-    (configuration.folder / "caa-guard").symlink_to("/proc/nowhere")
+    """Not even root can write there."""
+    (configuration.folder / "caa-guard").symlink_to(target)
     code, _, err = console("rejoin")
     assert (code, certbot.commands) == (2, [])
     assert "cannot write to" in err
