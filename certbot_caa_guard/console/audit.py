@@ -76,8 +76,9 @@ def run(options: argparse.Namespace) -> int:
     """Audit, print, and return the exit status.
 
     :raises UsageError: when an argument or the input is wrong.
+    :raises NotFoundOutError: when the CA's directory cannot be reached.
     """
-    who = authority.find(options.server, options.issuer, options.account_uri, options.config_dir)
+    who = authority.chosen(options)
     for remark in who.remarks:
         print(text.escaped(remark), file=sys.stderr)
     defaults = Query("", options.validation_method, who.account_uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from dataclasses import dataclass
@@ -10,8 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from certbot_caa_guard import directory, names
-from certbot_caa_guard.console.usage import UsageError
+from certbot_caa_guard.console.usage import NotFoundOutError, UsageError
 from certbot_caa_guard.verdict import is_clock_right
+
+_OURSELVES = "certbot-caa-guard"
+_PATIENCE = 45.0  # seconds, as certbot's
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class _Directory:
 
 
 def add_arguments(group: Any) -> None:
-    """Add what :func:`find` needs to a *group* of arguments."""
+    """Add what :func:`chosen` needs to a *group* of arguments."""
     group.add_argument(
         "--server", metavar="URL", help="the CA's ACME directory, to read its CAA domains from"
     )
@@ -61,6 +66,20 @@ def add_arguments(group: Any) -> None:
     )
 
 
+def chosen(options: argparse.Namespace) -> Authority:
+    """Find the CA and the account that the options of a command name.
+
+    :raises UsageError: when they are wrong, or what --server names is no CA's directory.
+    :raises NotFoundOutError: when that cannot be reached now.
+    """
+    try:
+        return find(options.server, options.issuer, options.account_uri, options.config_dir)
+    except NotFoundOutError as error:
+        raise NotFoundOutError(
+            f"{error}. Try again later, or name the CA with --issuer DOMAIN instead of --server"
+        ) from error
+
+
 def find(
     server: str | None, issuer: str | None, account_uri: str | None, config_dir: str
 ) -> Authority:
@@ -68,7 +87,8 @@ def find(
 
     :param server: the URL of the CA's directory (RFC 8555 section 7.1.1).
     :param config_dir: certbot's configuration, with its accounts.
-    :raises UsageError: when the directory cannot be had.
+    :raises UsageError: when one of them is wrong, or *server* is no CA's directory.
+    :raises NotFoundOutError: when that cannot be reached now.
     """
     issuers = _issuers(issuer) if issuer else ()
     if server is None:
@@ -117,20 +137,51 @@ def _issuers(text: str) -> tuple[str, ...]:
 
 
 def _directory(server: str) -> _Directory:
-    from acme import client, errors, messages
-    from requests import RequestException
-
-    from certbot_caa_guard.report import text
-
+    """:raises UsageError: and NotFoundOutError, as :func:`find` does."""
     try:
-        # Nothing is signed, so no key is needed; acme before 3.0 wants to be told so.
-        answer = client.ClientNetwork(None, user_agent="certbot-caa-guard").get(server)
+        answer = _answer(server)
         identities = _identities(answer.json())
-    except (RequestException, RecursionError, errors.Error, messages.Error, ValueError) as error:
-        why = text.printable(str(error))
-        raise UsageError(f"cannot read the CA's directory {server}: {why}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(_unread(server, error)) from error
     skew = directory.clock_skew(answer.headers.get("Date"), time.time())
     return _Directory(directory.issuers(identities, server), skew)
+
+
+def _answer(server: str) -> Any:
+    """What the CA answers, as requests has it.
+
+    :raises ValueError: when the URL is none, or not that of a directory.
+    :raises NotFoundOutError: when it cannot be reached, or says that it cannot answer now.
+    """
+    import requests
+
+    try:
+        answer = requests.get(server, headers={"User-Agent": _OURSELVES}, timeout=_PATIENCE)
+    except requests.RequestException as error:
+        # Errors of URLs are ValueErrors.
+        if isinstance(error, ValueError):
+            raise
+        raise NotFoundOutError(_unread(server, error)) from error
+    if answer.ok:
+        return answer
+    told = f"HTTP status {answer.status_code}{_detail(answer)}"
+    if answer.status_code == _TOO_MANY_REQUESTS or answer.status_code >= _SERVER_ERROR:
+        raise NotFoundOutError(_unread(server, told))
+    raise ValueError(told)
+
+
+def _unread(server: str, why: object) -> str:
+    from certbot_caa_guard.report import text
+
+    return f"cannot read the CA's directory {server}: {text.printable(str(why))}"
+
+
+def _detail(answer: Any) -> str:
+    """What a problem document says (RFC 9457), if it is one."""
+    try:
+        return f": {answer.json()['detail']}"
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return ""
 
 
 def _identities(document: Any) -> object:

@@ -58,8 +58,9 @@ def run(options: argparse.Namespace) -> int:
     """Check, print, and return the exit status.
 
     :raises UsageError: when an argument or the input is wrong.
+    :raises NotFoundOutError: when the CA's directory cannot be reached.
     """
-    who = authority.find(options.server, options.issuer, options.account_uri, options.config_dir)
+    who = authority.chosen(options)
     defaults = Query("", options.validation_method, who.account_uri)
     try:
         if options.jsonl:

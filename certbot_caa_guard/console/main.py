@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import certbot_caa_guard
 from certbot_caa_guard.console.output import Output, UnwrittenError
-from certbot_caa_guard.console.usage import UsageError
+from certbot_caa_guard.console.usage import NotFoundOutError, UsageError
 
 # Each is a module beside this one, loaded when it is called, or all are to be told of.
 _COMMANDS = ("check", "audit", "explain", "status", "rejoin", "forget")
@@ -49,6 +49,9 @@ def _run(arguments: Sequence[str], output: Output) -> int:
     except UsageError as error:
         _tell(str(error))
         return _WRONG_USAGE
+    except NotFoundOutError as error:
+        _tell(str(error))
+        return _NOT_FOUND_OUT
     except KeyboardInterrupt:
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever it is: Python's own status for it is 1

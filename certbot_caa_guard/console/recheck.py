@@ -12,7 +12,7 @@ from certbot_caa_guard.checking import Checked, Options, Query
 from certbot_caa_guard.console import authority
 from certbot_caa_guard.console.authority import Authority
 from certbot_caa_guard.console.lineages import Lineage
-from certbot_caa_guard.console.usage import UsageError
+from certbot_caa_guard.console.usage import NotFoundOutError, UsageError
 from certbot_caa_guard.resolvers import spec
 from certbot_caa_guard.resolvers.loader import ResolverError
 
@@ -60,7 +60,7 @@ class Recheck:
         for lineage, names in asked:
             try:
                 who = self._authority(lineage)
-            except UsageError as error:
+            except (UsageError, NotFoundOutError) as error:
                 troubles[lineage.name] = str(error)
                 continue
             queries = [Query(name, _method(lineage, name), who.account_uri) for name in names]
@@ -99,7 +99,9 @@ class Recheck:
         }
 
     def _authority(self, lineage: Lineage) -> Authority:
-        """:raises UsageError: when the CA's directory cannot be had."""
+        """:raises UsageError: and NotFoundOutError, when the CA is not known, or its directory
+        cannot be had.
+        """
         server = lineage.parameter("server")
         if server is None:
             raise UsageError("its configuration does not say the CA (server = …)")

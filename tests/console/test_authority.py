@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import email.utils
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from acme import messages
 
 from certbot_caa_guard.console import authority
 from certbot_caa_guard.console.authority import Authority, find
-from certbot_caa_guard.console.usage import UsageError
+from certbot_caa_guard.console.main import main
+from certbot_caa_guard.console.usage import NotFoundOutError, UsageError
 
 SERVER = "https://ca.example:14001/dir"
 
 
 class Answer:
     """What a CA's directory answers."""
+
+    ok = True
 
     def __init__(self) -> None:
         self.identities: list[str] = []
@@ -34,7 +40,7 @@ class Answer:
 def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
     """What the directory says."""
     said = Answer()
-    monkeypatch.setattr("acme.client.ClientNetwork.get", lambda *_, **__: said)
+    monkeypatch.setattr("requests.get", lambda *_, **__: said)
     return said
 
 
@@ -126,21 +132,102 @@ def test_a_wrong_list_does_not_matter_where_the_user_says_the_domains(
     assert find(SERVER, "one.example", None, str(tmp_path)).issuers == ("one.example",)
 
 
-def test_a_problem_of_the_ca_is_told_in_bounds(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise messages.Error(detail="no\x1b]0;title\x07" + "x" * 100_000)
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("https://127.0.0.1:1/dir", id="refused"),
+        pytest.param("https://ca.invalid/dir", id="no address"),
+    ],
+)
+def test_a_directory_that_cannot_be_reached_may_be_right(url: str, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundOutError, match=f"cannot read the CA's directory {url}: "):
+        find(url, None, None, str(tmp_path))
 
-    monkeypatch.setattr("acme.client.ClientNetwork.get", refuse)
-    with pytest.raises(UsageError, match=r"no\\x1b\]0;title\\x07x+…") as raised:
-        find(SERVER, None, None, str(tmp_path))
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ca.example/dir",
+        "ftp://ca.example/dir",
+        "https://",
+        "https://[::1/dir",
+        "https://ca.example:99999/",
+        f"https://{'a' * 70}.example/",
+    ],
+)
+def test_what_is_no_url_is_wrong(url: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the CA's directory "):
+        find(url, None, None, str(tmp_path))
+
+
+@contextmanager
+def answering(status: int, body: str) -> Iterator[str]:
+    """The URL of a web server that gives one answer to all."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/dir"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "says"),
+    [
+        (200, "<html>", UsageError, ": Expecting value: .*"),
+        (200, "[" * 100_000, UsageError, ": .*recursion.*"),
+        (404, "<html>", UsageError, ": HTTP status 404"),
+        (
+            405,
+            '{"detail": "Method not allowed"}',
+            UsageError,
+            ": HTTP status 405: Method not",
+        ),
+        (429, '{"detail": "too many"}', NotFoundOutError, ": HTTP status 429: too many"),
+        (500, "[" * 100_000, NotFoundOutError, ": HTTP status 500"),
+        (503, "<html>", NotFoundOutError, ": HTTP status 503"),
+        (503, "5", NotFoundOutError, ": HTTP status 503"),
+    ],
+)
+def test_an_answer_that_is_no_directory_is_wrong_unless_the_ca_can_give_none_now(
+    status: int, body: str, kind: type[Exception], says: str, tmp_path: Path
+) -> None:
+    with answering(status, body) as url, pytest.raises(kind, match=f"directory {url}{says}"):
+        find(url, None, None, str(tmp_path))
+
+
+def test_a_problem_of_the_ca_is_told_in_bounds(tmp_path: Path) -> None:
+    problem = json.dumps({"detail": "no\x1b]0;title\x07" + "x" * 100_000})
+    with (
+        answering(403, problem) as url,
+        pytest.raises(UsageError, match=r"HTTP status 403: no\\x1b\]0;title\\x07x+…") as raised,
+    ):
+        find(url, None, None, str(tmp_path))
     assert len(str(raised.value)) < 500
 
 
-def test_a_directory_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read the CA's directory https://127"):
-        find("https://127.0.0.1:1/dir", None, None, str(tmp_path))
+@pytest.mark.parametrize("command", ["check", "audit"])
+def test_where_the_ca_cannot_be_reached_nothing_is_found_out_and_what_to_do_is_told(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--server", "https://127.0.0.1:1/dir", "a.net"]) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.endswith(
+        ". Try again later, or name the CA with --issuer DOMAIN instead of --server\n"
+    )
 
 
 def test_an_issuer_that_is_no_domain_is_told(tmp_path: Path) -> None:

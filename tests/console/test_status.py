@@ -309,3 +309,13 @@ def test_a_lineage_without_a_ca_cannot_be_checked(
     del resolver
     configuration.lineage("a.net", ["a.net"], server="")
     assert "does not say the CA" in console("status", "--check")[2]
+
+
+def test_where_the_ca_cannot_be_reached_it_is_not_found_out(
+    configuration: Configuration, console: Call
+) -> None:
+    configuration.lineage("a.net", ["a.net"], server="https://127.0.0.1:1/dir")
+    code, out, err = console("status", "--check")
+    assert code == 3
+    assert out.startswith("a.net: 1 of 1 wanted name in the certificate")
+    assert err.startswith("a.net: cannot read the CA's directory https://127.0.0.1:1/dir: ")
