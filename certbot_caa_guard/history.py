@@ -77,6 +77,17 @@ class History:
         self._now = now
         self._connection = _open(path) or _in_memory()
 
+    @classmethod
+    def to_read(cls, path: Path, *, now: Callable[[], float]) -> History:
+        """The events of earlier runs, from a file that is left as it is, be it corrupt or not
+        there; what happens now is to be recorded elsewhere.
+        """
+        history = cls(None, now=now)
+        if (connection := _open_to_read(path)) is not None:
+            history._connection.close()
+            history._connection = connection
+        return history
+
     def __enter__(self) -> History:
         return self
 
@@ -163,6 +174,18 @@ def _open(path: Path | None) -> sqlite3.Connection | None:
             return None
         return _start_afresh(path, error)
     except OSError as error:
+        _LOG.warning("The CAA guard goes on without its history %s: %s", path, error)
+        return None
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection | None:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW))
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        return sqlite3.connect(address, uri=True, timeout=_PATIENCE_WITH_OTHERS)
+    except FileNotFoundError:
+        return None
+    except (OSError, sqlite3.Error) as error:
         _LOG.warning("The CAA guard goes on without its history %s: %s", path, error)
         return None
 

@@ -258,3 +258,40 @@ def test_what_others_hold_the_lock_for_is_not_lost(path: Path, clock: Clock) -> 
         other.execute("BEGIN EXCLUSIVE")
         record(path, clock)
     assert count(path, clock) == 1
+
+
+def read_only(path: Path, clock: Clock) -> int:
+    with History.to_read(path, now=clock) as known:
+        return known.count(FAILED, "a.net", within=HOUR)
+
+
+def test_what_was_recorded_can_be_read_only(path: Path, clock: Clock) -> None:
+    record(path, clock)
+    before = path.read_bytes()
+    assert read_only(path, clock) == 1
+    assert path.read_bytes() == before
+
+
+def test_in_reading_only_no_file_is_made(
+    path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read_only(path, clock) == 0
+    assert not path.parent.exists()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("spoil", [corrupt, *UNUSABLE[1:]])
+def test_in_reading_only_an_unusable_file_is_told_once_and_left_as_it_is(
+    spoil: Callable[[Path], None], path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(path)
+    before = sorted(path.parent.parent.rglob("*"))
+    assert read_only(path, clock) == 0
+    assert sorted(path.parent.parent.rglob("*")) == before
+    assert [one.levelno for one in caplog.records] == [logging.WARNING]
+
+
+def test_in_reading_only_a_symlink_is_not_followed(path: Path, clock: Clock) -> None:
+    record(path.with_name("elsewhere"), clock)
+    path.symlink_to(path.with_name("elsewhere"))
+    assert read_only(path, clock) == 0

@@ -118,6 +118,11 @@ def state_folder(config_dir: Path) -> Path:
     return config_dir / "caa-guard"
 
 
+def history_file(config_dir: Path) -> Path:
+    """Where the guard keeps what was seen over time."""
+    return state_folder(config_dir) / "history.sqlite"
+
+
 def pending_folder(config_dir: Path) -> Path:
     """Where names wait for their first certificate."""
     return state_folder(config_dir) / "pending"

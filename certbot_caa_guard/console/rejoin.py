@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([_as_json(one) for one in results], indent=1))
     else:
-        _print(results, quiet=options.quiet)
+        _print(results, unread, quiet=options.quiet)
     return _status(results, unread)
 
 
@@ -192,9 +192,10 @@ class _Rejoin:
         return results
 
     def _history(self) -> History:
-        path = lineages.state_folder(self._config_dir) / "history.sqlite"
-        read_nothing = self._dry_run and not path.exists()
-        return History(None if read_nothing else path, now=time.time)
+        path = lineages.history_file(self._config_dir)
+        if self._dry_run:
+            return History.to_read(path, now=time.time)
+        return History(path, now=time.time)
 
     def _passing(self, holding: Sequence[Lineage]) -> Mapping[str, tuple[str, ...]]:
         """The names that pass twice, by lineage."""
@@ -286,9 +287,10 @@ def _tail(output: str) -> str:
     return "\n".join(lines[-_MOST_LINES:])
 
 
-def _print(results: Sequence[Result], *, quiet: bool) -> None:
+def _print(results: Sequence[Result], unread: Sequence[Lineage], *, quiet: bool) -> None:
     if not results and not quiet:
-        print("No name is held.")
+        known = " from the certificates that can be read" if unread else ""
+        print(f"No name is held{known}.")
     for one in results:
         if quiet and one.action in {Action.STILL_FAILING, Action.WAITS, Action.WOULD_RENEW}:
             continue

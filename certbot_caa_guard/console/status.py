@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,9 @@ def add_to(commands: Any) -> None:
     lineages.add_config_dir(parser)
     parser.add_argument("--cert-name", metavar="NAME", help="this certificate only")
     parser.add_argument(
-        "--due", action="store_true", help="only those that certbot renew would renew now"
+        "--due",
+        action="store_true",
+        help="only those that certbot renew would renew now, or that cannot be read",
     )
     parser.add_argument(
         "--check",
@@ -59,16 +60,17 @@ def run(options: argparse.Namespace) -> int:
     :raises UsageError: when certbot's configuration is not to be had, or lacks that certificate.
     """
     config_dir = Path(options.config_dir)
-    chosen = choose(lineages.read_all(config_dir), options.cert_name)
-    if options.due:
-        chosen = [one for one in chosen if one.due is not None and one.due <= time.time()]
+    known = choose(lineages.read_all(config_dir), options.cert_name)
+    chosen = [one for one in known if _may_be_due(one)] if options.due else known
     outcome = _check(config_dir, chosen) if options.check else Outcome({}, {})
     seen = last_seen(config_dir, chosen)
     if options.json:
         shown = [_as_json(one, outcome, seen) for one in chosen]
         print(json.dumps(shown, indent=1))
-    else:
+    elif chosen:
         _print(chosen, outcome, seen, quiet=options.quiet)
+    elif not options.quiet:
+        print("No certificate is due." if known else "There are no certificates here.")
     return _status(chosen, outcome)
 
 
@@ -86,13 +88,14 @@ def choose(known: Sequence[Lineage], name: str | None) -> list[Lineage]:
     return found
 
 
+def _may_be_due(one: Lineage) -> bool:
+    """Whether certbot would renew it now; of one that cannot be read there is no telling."""
+    return one.trouble is not None or (one.due is not None and one.due <= time.time())
+
+
 def last_seen(config_dir: Path, chosen: Sequence[Lineage]) -> Mapping[str, float]:
     """When each held name was last seen to fail, in seconds since the epoch, if that is known."""
-    path = lineages.state_folder(config_dir) / "history.sqlite"
-    if not path.exists():
-        return {}
-    with ExitStack() as stack:
-        history = stack.enter_context(History(path, now=time.time))
+    with History.to_read(lineages.history_file(config_dir), now=time.time) as history:
         known = {
             name: history.last(Kind.HELD, name) for one in chosen for name in one.kept.held_names
         }
@@ -111,8 +114,6 @@ def _check(config_dir: Path, chosen: Sequence[Lineage]) -> Outcome:
 def _print(
     chosen: Sequence[Lineage], outcome: Outcome, seen: Mapping[str, float], *, quiet: bool
 ) -> None:
-    if not chosen and not quiet:
-        print("There are no certificates here.")
     for one in chosen:
         if quiet and _is_well(one, outcome):
             continue

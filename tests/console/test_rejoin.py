@@ -232,6 +232,27 @@ def test_nothing_held(configuration: Configuration, console: Call) -> None:
     assert json.loads(console("rejoin", "--json")[1]) == []
 
 
+def test_of_what_cannot_be_read_it_is_not_said_that_nothing_is_held(
+    configuration: Configuration, console: Call
+) -> None:
+    configuration.conf("a.net").write_text("[x")
+    code, out, err = console("rejoin")
+    assert (code, out) == (3, "No name is held from the certificates that can be read.\n")
+    assert err.startswith("a.net: ")
+
+
+def test_a_dry_run_leaves_a_corrupt_history_as_it_is(
+    configuration: Configuration, console: Call, certbot: FakeCertbot
+) -> None:
+    path = lineages.history_file(configuration.folder)
+    path.parent.mkdir()
+    path.write_bytes(b"rubbish" * 1000)
+    before = sorted(configuration.folder.rglob("*"))
+    assert console("rejoin", "--dry-run")[0] == 1
+    assert certbot.commands == []
+    assert sorted(configuration.folder.rglob("*")) == before
+
+
 def test_a_first_order_that_was_killed_is_the_users_to_repeat(
     configuration: Configuration, console: Call, certbot: FakeCertbot
 ) -> None:

@@ -56,7 +56,7 @@ def test_when_a_held_name_was_last_seen_comes_from_the_history(
     configuration: Configuration, console: Call
 ) -> None:
     configuration.lineage("a.net", ["a.net"], held=["b.net"])
-    path = lineages.state_folder(configuration.folder) / "history.sqlite"
+    path = lineages.history_file(configuration.folder)
     with History(path, now=time.time) as history:
         history.record(Kind.HELD, ["b.net"])
     assert f"last seen {time.strftime('%Y-%m-%d', time.gmtime())}" in console("status")[1]
@@ -124,10 +124,32 @@ def test_else_what_is_held_comes_back(
     assert "What is held comes back then, if it passes" in status.next_step(one)
 
 
-def test_only_what_is_due(configuration: Configuration, console: Call) -> None:
+def test_only_what_is_due_or_cannot_be_read(configuration: Configuration, console: Call) -> None:
     configuration.lineage("a.net", ["a.net"], age=70)
     configuration.lineage("b.net", ["b.net"])
-    assert list(documents(console("status", "--due", "--json")[1])) == ["a.net"]
+    configuration.conf("c.net").write_text("[x")
+    assert list(documents(console("status", "--due", "--json")[1])) == ["a.net", "c.net"]
+
+
+def test_where_none_is_due_that_is_told(configuration: Configuration, console: Call) -> None:
+    configuration.lineage("a.net", ["a.net"])
+    assert console("status", "--due") == (0, "No certificate is due.\n", "")
+    assert console("status", "--due", "--quiet") == (0, "", "")
+    assert console("status", "--due", "--json") == (0, "[]\n", "")
+
+
+def test_nothing_is_changed_though_the_history_is_corrupt(
+    configuration: Configuration, console: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration.lineage("a.net", ["a.net"], held=["b.net"])
+    path = lineages.history_file(configuration.folder)
+    path.parent.mkdir()
+    path.write_bytes(b"rubbish" * 1000)
+    before = sorted(configuration.folder.rglob("*"))
+    assert "  held: b.net: denied since 2026-01-02\n" in console("status")[1]
+    assert sorted(configuration.folder.rglob("*")) == before
+    assert path.read_bytes() == b"rubbish" * 1000
+    assert "goes on without its history" in caplog.text
 
 
 def test_one_of_them(configuration: Configuration, console: Call) -> None:
