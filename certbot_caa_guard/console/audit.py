@@ -18,12 +18,11 @@ from certbot_caa_guard.audit.matrix import Answer, Heard, Zone
 from certbot_caa_guard.audit.questions import OVER_UDP, TCP
 from certbot_caa_guard.caa import ACME_METHODS, Requester
 from certbot_caa_guard.checking import Query
-from certbot_caa_guard.console import authority, queries
+from certbot_caa_guard.console import authority, queries, roots
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.report import text
 from certbot_caa_guard.resolvers.iterative.message import CAA
-from certbot_caa_guard.resolvers.loader import ResolverError
 
 _ALL_WELL, _TO_MEND, _NOT_FOUND_OUT = 0, 1, 3
 _AT_ONCE = 16
@@ -45,8 +44,7 @@ def add_to(commands: Any) -> None:
         "-f", "--file", metavar="FILE", help="read names from FILE (- is standard input)"
     )
     asking = parser.add_argument_group("asking")
-    asking.add_argument("--root-hints", metavar="FILE", help="root servers, in named.root's format")
-    asking.add_argument("--trust-anchor", metavar="FILE", help="the root's keys, DS or DNSKEY")
+    roots.add_arguments(asking, anchor_is_for="if it is not the public one and has any")
     asking.add_argument(
         "--burst",
         action="store_true",
@@ -78,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
     :raises UsageError: when an argument or the input is wrong.
     :raises NotFoundOutError: when the CA's directory cannot be reached.
     """
+    signed_root = roots.is_signed(options)
     who = authority.chosen(options)
     for remark in who.remarks:
         print(text.escaped(remark), file=sys.stderr)
@@ -90,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
             told = f"{query.text} is an IP address, which has no CAA records (RFC 8738)."
             print(text.escaped(told), file=sys.stderr)
     restrictions = [_restriction(one, wanted=options.restrict) for one in named]
-    done = _audit_all(named, restrictions, options, who.issuers)
+    explainer = Explainer(options.root_hints, signed_root=signed_root, with_burst=options.burst)
+    done = _audit_all(named, restrictions, explainer, who.issuers)
     if done is None:
         print(
             "No server of the root answers from here: nothing could be found out.", file=sys.stderr
@@ -127,15 +127,10 @@ def _restriction(query: Query, *, wanted: bool) -> Restriction | None:
 def _audit_all(
     named: dict[Query, Identifier],
     restrictions: Iterable[Restriction | None],
-    options: argparse.Namespace,
+    explainer: Explainer,
     issuers: tuple[str, ...],
 ) -> list[Audited] | None:
     """The audits in the order of the names; None when nothing can be asked from here."""
-    signed = options.root_hints is None or options.trust_anchor is not None
-    try:
-        explainer = Explainer(options.root_hints, signed_root=signed, with_burst=options.burst)
-    except ResolverError as error:
-        raise UsageError(str(error)) from error
     done: list[Audited] = []
     with explainer:
         futures = {query: explainer.audit(identifier) for query, identifier in named.items()}

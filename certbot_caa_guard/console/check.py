@@ -12,7 +12,7 @@ from typing import Any
 from certbot_caa_guard import checking
 from certbot_caa_guard.caa import ACME_METHODS
 from certbot_caa_guard.checking import Checked, Options, Query
-from certbot_caa_guard.console import authority, explaining, queries
+from certbot_caa_guard.console import authority, explaining, queries, roots
 from certbot_caa_guard.console.queries import Queries
 from certbot_caa_guard.console.usage import UsageError
 from certbot_caa_guard.names import IdentifierError
@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     :raises UsageError: when an argument or the input is wrong.
     :raises NotFoundOutError: when the CA's directory cannot be reached.
     """
+    roots.is_signed(options)
     who = authority.chosen(options)
     defaults = Query("", options.validation_method, who.account_uri)
     try:
@@ -133,8 +134,7 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
         help=f"how to ask DNS: {spec.FORMS} (default: auto: unbound where libunbound is, else "
         "iterative; and system)",
     )
-    group.add_argument("--root-hints", metavar="FILE", help="root servers, in named.root's format")
-    group.add_argument("--trust-anchor", metavar="FILE", help="the root's keys, DS or DNSKEY")
+    roots.add_arguments(group, anchor_is_for="for unbound; nothing else here validates")
     group.add_argument(
         "--rounds",
         type=_rounds,

@@ -195,7 +195,15 @@ def test_where_no_root_answers_nothing_is_found_out(
     assert "No server of the root answers" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["bad..name"], [], ["--root-hints", "/nowhere", "a.net"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bad..name"],
+        [],
+        ["--root-hints", "/nowhere", "a.net"],
+        ["--trust-anchor", "/nowhere", "a.net"],
+    ],
+)
 def test_wrong_usage_is_told(
     hints: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -146,6 +146,14 @@ def test_the_systems_resolver_alone_is_remarked_upon(
         (["check", "a..b"], "is not a domain name"),
         (["check", "--resolver", "nonsense", "a.net"], "'nonsense' is not a resolver"),
         (["check", "--resolver", "unbound", "--root-hints", "/no", "a.net"], "/no"),
+        (
+            ["check", "--resolver", "unbound", "--root-hints", "/dev/null", "a.net"],
+            "the root hints in /dev/null name no server of the root with an address",
+        ),
+        (
+            ["check", "--resolver", "system", "--trust-anchor", "/no", "a.net"],
+            "cannot read the trust anchor /no: No such file",
+        ),
     ],
 )
 def test_wrong_usage_is_told(
