@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     :raises UsageError: when an argument or the input is wrong.
     :raises NotFoundOutError: when the CA's directory cannot be reached.
     """
-    roots.is_signed(options)
+    roots.is_signed(options)  # for what it refuses and tells
     who = authority.chosen(options)
     defaults = Query("", options.validation_method, who.account_uri)
     try:

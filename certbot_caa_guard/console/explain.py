@@ -125,7 +125,8 @@ def _input(words: Sequence[str], file: str | None) -> str:
             with Path(str(file)).open("rb") as opened:
                 given = opened.read(_LONGEST_INPUT + 1)
     except OSError as error:
-        raise UsageError(f"cannot read {file}: {error}") from error
+        source = "standard input" if file in {None, "-"} else file
+        raise UsageError(f"cannot read {source}: {error.strerror}") from error
     if len(given) > _LONGEST_INPUT:
         raise UsageError("this is more than 16 MiB: cut out the part about the failure")
     return given.decode("utf-8-sig", "replace")

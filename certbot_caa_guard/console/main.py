@@ -75,7 +75,7 @@ def _tell_fault(error: Exception) -> None:
 
     where = "".join(traceback.format_exception(error)).splitlines()
     with contextlib.suppress(OSError):
-        print("\n".join(map(text.escaped, where)), file=sys.stderr)
+        print("\n".join(map(text.printable, where)), file=sys.stderr)
     what = text.printable(f"{type(error).__name__}: {error}")
     _tell(f"a fault of the guard itself ({what}). Please report it, with the lines above.")
 

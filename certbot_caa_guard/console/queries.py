@@ -83,7 +83,7 @@ class Queries:
         except UnicodeDecodeError as error:
             raise UsageError(f"{self._source}, line {self._line + 1}: not UTF-8") from error
         except OSError as error:
-            raise UsageError(f"cannot read {self._source}: {error}") from error
+            raise UsageError(f"cannot read {self._source}: {error.strerror}") from error
 
     def _parsed(self, lines: Iterable[str | None]) -> Iterator[Query | None]:
         method, account = self._defaults.validation_method, self._defaults.account_uri

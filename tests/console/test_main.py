@@ -99,6 +99,7 @@ def test_a_fault_of_ours_is_neither_all_well_nor_something_to_mend(
     assert last.startswith("certbot-caa-guard: a fault of the guard itself (KeyError: ")
     assert last.endswith("…). Please report it, with the lines above.")
     assert "\x1b" not in told
+    assert max(map(len, above)) <= 300
 
 
 @pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
