@@ -490,7 +490,7 @@ class Session:
         for name, finding in self._main_findings(
             survey.evidence[name] for name in survey.division.held
         ).items():
-            self._display.note(text.printable(f"  {name}: {finding.line}. {finding.mend}"))
+            self._display.note(f"  {name}: {text.printable(finding.line)}. {finding.mend}")
         if self._config.dry_run:
             self._display.note(text.dry_run(self._call.account_uri, self._config.server))
         if not self._config.quiet:
@@ -500,9 +500,7 @@ class Session:
             reason = text.reason(survey.evidence[name], verdict, self._issuers)
             left_out = name in survey.division.held and chosen not in endings.COURSES_WITHOUT_ORDER
             fate = f", left out of the certificate {self._key()}" if left_out else ""
-            self._display.alert(
-                text.printable(f"CAA guard: {name}: {verdict.value}{fate}: {reason}")
-            )
+            self._display.alert(f"CAA guard: {name}: {verdict.value}{fate}: {reason}")
 
     def _main_findings(self, evidence: Iterable[Evidence]) -> Mapping[str, Finding]:
         """What an audit says of names whose lookups fail."""
