@@ -79,7 +79,7 @@ class Checked:
 
     :ivar index: its place in the input, from 0.
     :ivar ca_problem: what the CA would put into the challenge, from the first public
-        perspective's first round; None when that one permits.
+        perspective's first round in which it could ask; None when that one permits.
     :ivar findings: what an audit found, if there was one, as JSON has it.
     """
 
@@ -94,7 +94,7 @@ class Checked:
     @property
     def decisive(self) -> Determination | None:
         """The determination that speaks for the verdict."""
-        made = self.evidence.determinations if self.evidence else ()
+        made = self.evidence.heard if self.evidence else ()
         by_weight = sorted(made, key=lambda one: (one.perspective.public, one.round))
         wanted = {Verdict.PERMITTED: Result.PERMITTED, Verdict.DENIED: Result.DENIED}
         result = wanted.get(self.verdict)
@@ -273,7 +273,11 @@ class CheckStream(Iterator[Checked]):
             return Checked(case.index, case.query.text, Verdict.PERMITTED)
         return _checked(
             case.index,
-            Evidence(case.identifier, self._stream.determinations(case)),
+            Evidence(
+                case.identifier,
+                self._stream.determinations(case),
+                unusable=frozenset(self._stream.unusable),
+            ),
             self._options,
             self._lasting,
         )
@@ -387,7 +391,7 @@ def _decided(evidence: Evidence, options: Options, lasting: Lasting) -> Verdict:
 def _checked(index: int, evidence: Evidence, options: Options, lasting: Lasting) -> Checked:
     identifier = evidence.identifier
     reached = _decided(evidence, options, lasting)
-    first = next((one for one in evidence.determinations if one.perspective.public), None)
+    first = next((one for one in evidence.counting if one.perspective.public), None)
     checked = Checked(
         index,
         str(identifier),

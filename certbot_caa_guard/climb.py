@@ -10,7 +10,11 @@ from certbot_caa_guard.caa import Record
 
 
 class Outcome(enum.Enum):
-    """What became of one CAA question."""
+    """What became of one CAA question.
+
+    NETWORK is trouble on our own side of the resolver that was asked: it was not reached, or it
+    has no way to any of the servers.  A server that refuses connections is silent: TIMEOUT.
+    """
 
     RECORDS = "records"
     NOTHING = "nothing"

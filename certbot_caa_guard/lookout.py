@@ -118,7 +118,7 @@ class Lookout:
         preflight = self.preflight
         if any(preflight.verdict(one).holds for one in identifiers):
             return Sight.BROKEN
-        made = [preflight.evidence(one).determinations for one in identifiers]
+        made = [preflight.evidence(one).counting for one in identifiers]
         if not made or not all(made):
             return Sight.UNSEEN
         if any(self._fails(one) for one in identifiers):
@@ -129,7 +129,7 @@ class Lookout:
         return Sight.RECOVERED if failed else Sight.CLEAN
 
     def _fails(self, identifier: Identifier) -> bool:
-        made = self.preflight.evidence(identifier).determinations
+        made = self.preflight.evidence(identifier).counting
         return any(
             one.result is not Result.PERMITTED for one in made if one.round == made[-1].round
         )
@@ -159,7 +159,7 @@ class Lookout:
         failed = [
             str(one)
             for one in identifiers
-            if self.preflight.evidence(one).main_failure is not None
+            if self.preflight.evidence(one).failures
             and self.preflight.verdict(one) is not Verdict.PERMITTED
         ]
         self._world.history.record(Kind.LOOKUP_FAILED, failed)

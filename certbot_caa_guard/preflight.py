@@ -87,7 +87,8 @@ class Preflight:
 
     def evidence(self, identifier: Identifier) -> Evidence:
         """All that is known of *identifier* so far."""
-        return self._evidence.get(str(identifier), Evidence(identifier))
+        known = self._evidence.get(str(identifier), Evidence(identifier))
+        return replace(known, unusable=frozenset(self.unusable))
 
     def report(
         self,
@@ -132,11 +133,6 @@ class Preflight:
             for one in known
             if verdict.wants_explanation(one, self._lasting, clock_is_right=self.clock_is_right)
         ]
-
-    def failed_in_last_round(self, identifier: Identifier) -> bool:
-        """Whether a perspective failed for *identifier* when it was asked about last."""
-        made = self.evidence(identifier).determinations
-        return any(one.failure is not None for one in made if one.round == made[-1].round)
 
     def next_round_in(self, identifiers: Iterable[Identifier]) -> float:
         """Seconds until another round about *identifiers* can tell more.

@@ -104,6 +104,7 @@ class Evidence:
     :ivar ca_failed: the CA itself reported a failed lookup in this run.
     :ivar explained: an audit of the servers found a reason for the failed lookups.
     :ivar failed_before: an earlier run saw its lookups fail, too.
+    :ivar unusable: the perspectives that were found to be so, before or after they were asked.
     """
 
     identifier: Identifier
@@ -112,6 +113,7 @@ class Evidence:
     ca_failed: bool = False
     explained: bool = False
     failed_before: bool = False
+    unusable: frozenset[Perspective] = frozenset()
 
     def with_determinations(self, more: Iterable[Determination]) -> Evidence:
         """The same with *more* determinations after the present ones."""
@@ -130,22 +132,51 @@ class Evidence:
         return self.determinations[-1].at - self.determinations[0].at
 
     @property
+    def heard(self) -> tuple[Determination, ...]:
+        """What was determined by those who have a say.
+
+        What an unusable perspective said for the identifier harms nobody; nothing that it said
+        against it is believed, for it may have been failing already.
+        """
+        return tuple(
+            made
+            for made in self.determinations
+            if made.result is Result.PERMITTED or made.perspective not in self.unusable
+        )
+
+    @property
+    def counting(self) -> tuple[Determination, ...]:
+        """Of what was :attr:`heard`, that which tells of the identifier, and not of this machine.
+
+        A resolver that was not reached, or that found no way from here to any server, does not.
+        """
+        return tuple(made for made in self.heard if not _could_not_ask(made))
+
+    @property
+    def failures(self) -> tuple[Determination, ...]:
+        """The climbs that failed, of those that are :attr:`counting`."""
+        return tuple(made for made in self.counting if made.result is Result.ERROR)
+
+    @property
     def main_failure(self) -> Lookup | None:
-        """The failed lookup to tell the user of: the newest of a public perspective, else any."""
+        """The failed lookup to tell the user of: the newest of a public perspective, else any.
+
+        One that does not count comes last.
+        """
         failed = [made for made in self.determinations if made.failure is not None]
-        failed.sort(key=lambda made: (made.perspective.public, made.round))
+        counting = self.failures
+        failed.sort(key=lambda made: (made in counting, made.perspective.public, made.round))
         return failed[-1].failure if failed else None
 
     @property
     def failed_owners(self) -> frozenset[str]:
         """The names whose lookups failed on climbs that ended so; elsewhere none of them counts."""
-        climbs = [made for made in self.determinations if made.result is Result.ERROR]
-        return frozenset(one.owner for made in climbs for one in made.lookups if one.failed)
+        return frozenset(one.owner for made in self.failures for one in made.lookups if one.failed)
 
     @property
     def main_denial(self) -> Determination | None:
         """The denial to tell the user of."""
-        denials = [made for made in self.determinations if made.result is Result.DENIED]
+        denials = [made for made in self.heard if made.result is Result.DENIED]
         denials.sort(key=lambda made: (made.perspective.public, made.round))
         return denials[-1] if denials else None
 
@@ -232,7 +263,7 @@ def decide(evidence: Evidence, lasting: Lasting, *, clock_is_right: bool = True)
     :param clock_is_right: False while our clock differs from the CA's: then no DNSSEC failure
         is believed, since signatures are valid from one time to another.
     """
-    made = [one for one in evidence.determinations if clock_is_right or not _is_dnssec_failure(one)]
+    made = [one for one in evidence.heard if clock_is_right or not _is_dnssec_failure(one)]
     answers = _newest_answers(made)
     if len(set(answers.values())) > 1:
         return Verdict.UNKNOWN
@@ -241,7 +272,8 @@ def decide(evidence: Evidence, lasting: Lasting, *, clock_is_right: bool = True)
         return Verdict.DENIED if by_public or evidence.ca_refused else Verdict.UNKNOWN
     if answers:
         return Verdict.FLAKY if _errors_in_last_round(made) else Verdict.PERMITTED
-    return _decide_without_answers(evidence, made, lasting)
+    failures = [one for one in made if not _could_not_ask(one)]
+    return _decide_without_answers(evidence, failures, lasting)
 
 
 def is_clock_right(skew: float | None) -> bool:
@@ -306,6 +338,10 @@ def _has_lasted(made: Sequence[Determination], lasting: Lasting, evidence: Evide
         return True
     seconds = made[-1].at - made[0].at
     return rounds >= lasting.rounds and seconds >= lasting.seconds
+
+
+def _could_not_ask(made: Determination) -> bool:
+    return made.failure is not None and made.failure.outcome is Outcome.NETWORK
 
 
 def _is_dnssec_failure(made: Determination) -> bool:

@@ -134,6 +134,12 @@ def test_the_cas_problem_is_that_of_the_first_public_perspective_in_its_first_ro
     }
 
 
+def test_who_could_not_ask_cannot_quote_the_ca() -> None:
+    dead = FakeResolver("192.0.2.1", {"bad.net": Outcome.NETWORK})
+    report, _ = run(["bad.net"], dead)
+    assert (verdicts(report), only(report).ca_problem) == (["unknown"], None)
+
+
 def test_without_a_public_perspective_the_ca_cannot_be_quoted() -> None:
     report, _ = run(["a.net"], FakeResolver(answers={"a.net": OTHER}, public=False))
     assert only(report).ca_problem is None

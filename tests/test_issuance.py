@@ -228,6 +228,11 @@ class TestSurvey:
         world.issuance().survey()
         assert world.history.count(Kind.LOOKUP_FAILED, "b.net", within=1) == 0
 
+    def test_that_nobody_could_ask_is_not_remembered(self, world: World) -> None:
+        world.answers({"b.net": Outcome.NETWORK})
+        world.issuance().survey()
+        assert world.history.count(Kind.LOOKUP_FAILED, "b.net", within=1) == 0
+
     def test_a_refusal_by_the_ca_within_a_day_corroborates_a_private_perspective(
         self, world: World
     ) -> None:
@@ -1031,6 +1036,13 @@ class TestWatch:
     def test_when_the_name_has_recovered_the_try_comes_early(self, world: World) -> None:
         issuance = self.issuance(world)
         world.answers({"c.net": [Outcome.NOTHING] * 2 + [Outcome.SERVFAIL, Outcome.NOTHING]})
+        run(issuance, FakeOrders(finalizing=[transient("a.net", "c.net")] * 2))
+        assert world.clock.slept == [8.0, 6.0, 6.0]
+
+    def test_one_that_cannot_ask_does_not_hide_that(self, world: World) -> None:
+        issuance = self.issuance(world)
+        world.answers({"c.net": [Outcome.NOTHING] * 2 + [Outcome.SERVFAIL, Outcome.NOTHING]})
+        world.resolvers[1].answers = {"c.net": Outcome.NETWORK}
         run(issuance, FakeOrders(finalizing=[transient("a.net", "c.net")] * 2))
         assert world.clock.slept == [8.0, 6.0, 6.0]
 

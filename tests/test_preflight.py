@@ -298,3 +298,16 @@ def test_a_perspective_that_dies_meanwhile_has_no_say(preflight: Preflights, clo
     made.round(identifiers("a.net"))
     assert made.verdict(parse("a.net")) is Verdict.PERMITTED
     assert made.unusable == (dying.perspective,)
+
+
+def test_what_a_perspective_said_before_it_died_holds_no_name(
+    preflight: Preflights, clock: Clock
+) -> None:
+    broken = {"a.net": Outcome.SERVFAIL}
+    dying, other = FakeResolver("192.0.2.1", broken), FakeResolver("192.0.2.2", broken)
+    made, one = preflight(dying, other), parse("a.net")
+    rounds(made, clock, one, [0, 6])
+    dying.usable = False
+    rounds(made, clock, one, [84])
+    assert made.verdict(one) is Verdict.UNKNOWN
+    assert made.in_doubt([one]) == []

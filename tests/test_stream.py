@@ -209,6 +209,17 @@ def test_a_perspective_that_dies_meanwhile_has_no_say() -> None:
     assert run(["a.net"], dies, good) == [(0, "permitted")]
 
 
+def test_what_a_perspective_said_before_it_died_holds_no_name() -> None:
+    class Dies(FakeResolver):
+        async def is_usable(self, timeout: float) -> bool:
+            await super().is_usable(timeout)
+            return self.probes < 3
+
+    bad = {"a.net": Outcome.SERVFAIL}
+    found = run(["a.net"], Dies("192.0.2.1", bad), FakeResolver("192.0.2.2", bad), rounds=3)
+    assert found == [(0, "unknown")]
+
+
 def test_a_perspective_whose_probe_breaks_is_not_usable() -> None:
     class Breaks(FakeResolver):
         async def is_usable(self, timeout: float) -> bool:

@@ -61,6 +61,7 @@ _DENIES: Seen = (Lookup("example.net", Outcome.RECORDS, _OTHER),)
 _FAILS: Seen = (_failing("www.example.net"),)
 _TIMES_OUT: Seen = (_failing("www.example.net", Outcome.TIMEOUT),)
 _BOGUS: Seen = (_failing("www.example.net", Outcome.BOGUS),)
+_COULD_NOT_ASK: Seen = (_failing("www.example.net", Outcome.NETWORK),)
 _EXPIRED: Seen = (_failing("www.example.net", Outcome.SERVFAIL, 7),)
 _TLD_FAILS: Seen = (_failing("net"),)
 _NO_TLD: Seen = (_failing("net", Outcome.NXDOMAIN),)
@@ -504,6 +505,71 @@ def test_flaky_when_it_fails_at_some_time_or_perspective_and_not_at_others(
     assert decide(evidence, Lasting()) is Verdict.FLAKY
 
 
+# Who has a say
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param(
+            [{_UNBOUND: _COULD_NOT_ASK, _SYSTEM: _FAILS}] * 3, id="beside one that saw a failure"
+        ),
+        pytest.param(
+            [{_UNBOUND: _COULD_NOT_ASK, _SYSTEM: _FAILS}, *[{_SYSTEM: _FAILS}] * 2], id="at first"
+        ),
+        pytest.param([_all(_COULD_NOT_ASK)] * 3, id="nor two of them"),
+    ],
+)
+def test_who_could_not_ask_bears_nobody_out(rounds: list[Round]) -> None:
+    """Its process died, its resolver was not reached, or no server can be reached from here."""
+    evidence = _evidence(*rounds, failed_before=True)
+    assert decide(evidence, Lasting()) is Verdict.UNKNOWN
+    assert not could_be_held(evidence, Lasting())
+
+
+@pytest.mark.parametrize("corroboration", ["ca_failed", "explained"])
+def test_who_could_not_ask_is_not_borne_out_by_anybody(corroboration: str) -> None:
+    evidence = _evidence(*[{_UNBOUND: _COULD_NOT_ASK}] * 3, **{corroboration: True})
+    assert decide(evidence, Lasting()) is Verdict.UNKNOWN
+
+
+def test_rounds_in_which_nobody_could_ask_do_not_make_a_failure_last() -> None:
+    rounds = [_all(_FAILS), _all(_COULD_NOT_ASK), _all(_FAILS)]
+    assert decide(_evidence(*rounds), Lasting()) is Verdict.UNKNOWN
+    assert decide(_evidence(*rounds, _all(_FAILS)), Lasting()) is Verdict.BROKEN
+
+
+def test_who_could_not_ask_while_another_could_is_told_of() -> None:
+    rounds = [{_UNBOUND: _COULD_NOT_ASK, _ITERATIVE: _PERMITS}]
+    assert decide(_evidence(*rounds), Lasting()) is Verdict.FLAKY
+
+
+@pytest.mark.parametrize(
+    ("rounds", "verdict"),
+    [
+        pytest.param(
+            [{_UNBOUND: _FAILS, _SYSTEM: _FAILS}] * 3, Verdict.UNKNOWN, id="it saw the failures"
+        ),
+        pytest.param(
+            [{_UNBOUND: _FAILS}, *[{_ITERATIVE: _FAILS, _SYSTEM: _FAILS}] * 3],
+            Verdict.BROKEN,
+            id="so did two others",
+        ),
+        pytest.param([{_UNBOUND: _DENIES}], Verdict.UNKNOWN, id="it refused"),
+        pytest.param(
+            [{_UNBOUND: _DENIES, _SYSTEM: _PERMITS}], Verdict.PERMITTED, id="it alone refused"
+        ),
+        pytest.param([{_UNBOUND: _PERMITS, _SYSTEM: _FAILS}] * 3, Verdict.FLAKY, id="it permitted"),
+    ],
+)
+def test_what_an_unusable_perspective_said_against_a_name_does_not_count(
+    rounds: list[Round], verdict: Verdict
+) -> None:
+    """It may have been asked, and have answered, before it was found to be so."""
+    evidence = replace(_evidence(*rounds), unusable=frozenset({_UNBOUND}))
+    assert decide(evidence, Lasting()) is verdict
+
+
 # What is not the user's fault
 
 
@@ -764,6 +830,10 @@ def test_the_seconds_go_from_the_first_determination_to_the_last(
         ),
         pytest.param([{_SYSTEM: _TIMES_OUT}], _TIMES_OUT, id="one that is not, for want of better"),
         pytest.param([_all(_FAILS), _all(_PERMITS)], _FAILS, id="one that is over"),
+        pytest.param(
+            [{_SYSTEM: _FAILS}, {_UNBOUND: _COULD_NOT_ASK}], _FAILS, id="an older one that counts"
+        ),
+        pytest.param([{_UNBOUND: _COULD_NOT_ASK}], _COULD_NOT_ASK, id="one that does not"),
     ],
 )
 def test_the_main_failure_is_the_newest_public_one(
@@ -779,6 +849,10 @@ def test_owners_that_failed_count_on_climbs_that_ended_so() -> None:
     ended = Determination(_UNBOUND, 1, 0.0, Result.ERROR, (*failed[:1], fine))
     passed = Determination(_SYSTEM, 1, 0.0, Result.PERMITTED, (*failed[1:], fine))
     assert Evidence(Identifier("www.a.net"), (ended, passed)).failed_owners == {"www.a.net"}
+
+
+def test_owners_that_nobody_could_ask_about_did_not_fail() -> None:
+    assert _evidence(_all(_COULD_NOT_ASK)).failed_owners == set()
 
 
 @pytest.mark.parametrize(
