@@ -245,15 +245,19 @@ def end_with(parent: int) -> None:
 
 
 def limit(files: int) -> None:
-    """Bound what the process may use.
+    """Bound what the process may use; where that is less already, it stays so.
 
     :param files: how many it may have open, sockets included.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = files if most == resource.RLIM_INFINITY else min(files, most)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    wanted = (
+        (resource.RLIMIT_NOFILE, files),
+        (resource.RLIMIT_AS, _MOST_MEMORY),
+        (resource.RLIMIT_CORE, 0),
+    )
+    for what, most in wanted:
+        _, allowed = resource.getrlimit(what)
+        bound = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+        resource.setrlimit(what, (bound, bound))
 
 
 def seal() -> None:
@@ -348,7 +352,7 @@ def run(
         confine(settings)
         context = Context(load(settings["library"]), settings, output.add)
         seal()
-    except (OSError, UnboundError, AttributeError) as error:
+    except (OSError, UnboundError, AttributeError, ValueError) as error:
         output.add({"fatal": str(error)})
         output.send()
         return

@@ -196,6 +196,22 @@ class TestChild:
             ask(child)
         assert "libmissing.so.8" in caplog.text
 
+    def test_starts_where_memory_is_limited_further_already(self) -> None:
+        """As systemd's LimitAS= does."""
+        program = (
+            "import asyncio, resource\n"
+            "from certbot_caa_guard.resolvers.libunbound import Child, Settings\n"
+            "resource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20))\n"
+            "child = Child(Settings.like_the_ca(anchors='', special_addresses=True))\n"
+            "assert asyncio.run(child.ask('localhost', 1)).havedata\n"
+            "child.close()\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-c", program]
+        assert (
+            subprocess.run(command, env=environment, timeout=PATIENT, check=False).returncode == 0
+        )
+
     def test_ends_when_its_parent_is_killed(self, tmp_path: Path) -> None:
         """Even when it hangs, so that it does not see that its input has ended."""
         program = tmp_path / "parent.py"
@@ -301,6 +317,7 @@ class TestInside:
         [
             ("library", "libmissing.so.8", "libmissing"),
             ("library", "libc.so.6", "ub_ctx_create"),
+            ("library", "\0", "null"),
             ("options", [["no-such-option:", "yes"]], "no-such-option"),
             ("stubs", [["example.net", "nowhere"]], "stub example.net"),
             ("anchors", "nonsense", "question"),
@@ -431,14 +448,26 @@ class TestConfinement:
             unbound_child.end_with(os.getppid() + 1)
         assert calls
 
-    def test_no_more_files_than_we_may_have(
-        self, monkeypatch: pytest.MonkeyPatch, calls: Calls
+    @pytest.mark.parametrize(
+        ("allowed", "files", "memory"),
+        [(50, 50, 50), (1 << 20, 100, 1 << 20), (resource.RLIM_INFINITY, 100, 1 << 30)],
+    )
+    def test_no_more_than_we_may_have(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        calls: Calls,
+        allowed: int,
+        files: int,
+        memory: int,
     ) -> None:
-        for most, files in ((50, 50), (resource.RLIM_INFINITY, 100)):
-            monkeypatch.setattr(resource, "getrlimit", lambda _what, most=most: (0, most))
-            calls.clear()
-            unbound_child.limit(100)
-            assert calls[0] == ("setrlimit", (resource.RLIMIT_NOFILE, (files, files)))
+        """A limit cannot be raised above what ``ulimit -H`` shows."""
+        monkeypatch.setattr(resource, "getrlimit", lambda _what: (0, allowed))
+        unbound_child.limit(100)
+        assert calls == [
+            ("setrlimit", (resource.RLIMIT_NOFILE, (files, files))),
+            ("setrlimit", (resource.RLIMIT_AS, (memory, memory))),
+            ("setrlimit", (resource.RLIMIT_CORE, (0, 0))),
+        ]
 
     def test_seal_leaves_no_way_out(self, calls: Calls) -> None:
         unbound_child.seal()
