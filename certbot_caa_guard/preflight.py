@@ -13,6 +13,7 @@ from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.pausing import PausingLoop
 from certbot_caa_guard.verdict import Determination, Evidence, Lasting, Perspective, Verdict
+from certbot_caa_guard.witness import Witness
 
 # Rounds are this far apart at least, because Unbound, the CA's too, remembers a SERVFAIL for 5 s.
 ROUND_INTERVAL = 6.0
@@ -33,7 +34,7 @@ class Preflight:
 
     A context manager: it holds an event loop.
 
-    :ivar unusable: the perspectives that do not resolve the root in this run.
+    :ivar unusable: the perspectives that do not resolve the root in this run, or are at fault.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Preflight:
         self._progress = progress
         self._loop = PausingLoop()
         # Until the first round has told, all of them.
-        self._usable: Sequence[IResolver] = resolvers
+        self._usable: Sequence[Witness] = [Witness(resolver) for resolver in resolvers]
         self._rounds = 0
         self._evidence: dict[str, Evidence] = {}
         self.unusable: tuple[Perspective, ...] = ()
@@ -163,22 +164,26 @@ class Preflight:
     ) -> Mapping[str, Sequence[Determination]]:
         timeout = FIRST_TIMEOUT if self._rounds == 1 else _PATIENT_TIMEOUT
         owners = list(dict.fromkeys(owner for one in identifiers for owner in one.owners))
-        resolvers = self._usable
+        asked = self._usable
         # The probes run beside the questions, so that they cost no time of their own; in each
         # round, since a perspective that dies has no say about names.
-        answers, _ = await asyncio.gather(
-            self._ask_all(resolvers, owners, timeout), self._probe(resolvers)
+        answers, works = await asyncio.gather(
+            self._ask_all(asked, owners, timeout),
+            asyncio.gather(*(one.is_usable(_PROBE_TIMEOUT) for one in asked)),
+        )
+        self._keep(
+            [one for one, does in zip(asked, works, strict=True) if does and not one.has_failed]
         )
         made: dict[str, list[Determination]] = {str(one): [] for one in identifiers}
-        for resolver, lookups in zip(resolvers, answers, strict=True):
-            if resolver not in self._usable:
+        for witness, lookups in zip(asked, answers, strict=True):
+            if witness not in self._usable:
                 continue
             for identifier in identifiers:
                 made[str(identifier)].append(
                     verdict.determine(
                         identifier,
                         lookups,
-                        perspective=resolver.perspective,
+                        perspective=witness.perspective,
                         requester=self._requester_for(identifier),
                         round=self._rounds,
                         at=self._clock(),
@@ -187,13 +192,13 @@ class Preflight:
         return made
 
     async def _ask_all(
-        self, resolvers: Sequence[IResolver], owners: Sequence[str], timeout: float
+        self, witnesses: Sequence[Witness], owners: Sequence[str], timeout: float
     ) -> list[dict[str, Lookup]]:
-        done, total = 0, len(owners) * len(resolvers)
+        done, total = 0, len(owners) * len(witnesses)
 
-        async def ask(resolver: IResolver, owner: str) -> Lookup:
+        async def ask(witness: Witness, owner: str) -> Lookup:
             nonlocal done
-            lookup = await resolver.lookup(owner, timeout)
+            lookup = await witness.lookup(owner, timeout)
             done += 1
             return lookup
 
@@ -205,7 +210,7 @@ class Preflight:
         showing = asyncio.ensure_future(show())
         try:
             lookups = await asyncio.gather(
-                *(ask(resolver, owner) for resolver in resolvers for owner in owners)
+                *(ask(witness, owner) for witness in witnesses for owner in owners)
             )
         finally:
             showing.cancel()
@@ -213,11 +218,10 @@ class Preflight:
         each = len(owners)
         return [
             dict(zip(owners, lookups[place * each : (place + 1) * each], strict=True))
-            for place in range(len(resolvers))
+            for place in range(len(witnesses))
         ]
 
-    async def _probe(self, resolvers: Sequence[IResolver]) -> None:
-        works = await asyncio.gather(*(one.is_usable(_PROBE_TIMEOUT) for one in resolvers))
-        pairs = list(zip(resolvers, works, strict=True))
-        self._usable = [resolver for resolver, does in pairs if does]
-        self.unusable += tuple(resolver.perspective for resolver, does in pairs if not does)
+    def _keep(self, usable: Sequence[Witness]) -> None:
+        """Ask the others no more."""
+        self.unusable += tuple(one.perspective for one in self._usable if one not in usable)
+        self._usable = usable

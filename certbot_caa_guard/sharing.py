@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from certbot_caa_guard.climb import Lookup, Outcome
-from certbot_caa_guard.interfaces import IBulkResolver, IResolver
+from certbot_caa_guard.interfaces import IBulkResolver
+from certbot_caa_guard.witness import Witness
 
 _W = TypeVar("_W")
 
@@ -20,44 +20,33 @@ class Asking(Protocol):
     def ask(self, owner: str, timeout: float, known: Callable[[Lookup], None]) -> None: ...
 
 
-def asking(resolver: IResolver) -> Asking:
-    """How *resolver* is asked best."""
-    if IBulkResolver.providedBy(resolver):
-        bulk: Asking = resolver
+def asking(witness: Witness) -> Asking:
+    """How a resolver is asked best."""
+    if IBulkResolver.providedBy(witness.resolver):
+        bulk: Asking = witness.resolver
         return bulk
-    return OneByOne(resolver)
+    return OneByOne(witness)
 
 
 class OneByOne:
     """A resolver that knows no other way than ``lookup``: a task for each question."""
 
-    def __init__(self, resolver: IResolver) -> None:
-        self._resolver = resolver
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
         self._tasks: set[asyncio.Task[Lookup]] = set()
 
     def ask(self, owner: str, timeout: float, known: Callable[[Lookup], None]) -> None:
         """Ask for the CAA records of *owner*, and give *known* what was found."""
-        task = asyncio.get_running_loop().create_task(self._resolver.lookup(owner, timeout))
+        task = asyncio.get_running_loop().create_task(self._witness.lookup(owner, timeout))
         self._tasks.add(task)
 
         def done(task: asyncio.Task[Lookup]) -> None:
             self._tasks.discard(task)
-            if not task.cancelled():
-                known(_outcome(task, owner))
+            # What a witness raises is an interrupt, and ends the loop itself.
+            if not task.cancelled() and task.exception() is None:
+                known(task.result())
 
         task.add_done_callback(done)
-
-
-def _outcome(task: asyncio.Task[Lookup], owner: str) -> Lookup:
-    """What came of a lookup; it may be anybody's code, and somebody waits for an outcome."""
-    error = task.exception()
-    if error is not None:
-        task.get_loop().call_exception_handler(
-            {"message": f"the lookup for {owner} failed", "exception": error}
-        )
-        return Lookup(owner, Outcome.NETWORK)
-    lookup = task.result()
-    return lookup if lookup.owner == owner else replace(lookup, owner=owner)
 
 
 class Rung(Generic[_W]):

@@ -20,6 +20,7 @@ from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.pausing import PausingLoop
 from certbot_caa_guard.sharing import Rung, Sharing, asking
 from certbot_caa_guard.verdict import Determination, Perspective
+from certbot_caa_guard.witness import Witness
 
 _PROBE_TIMEOUT = 5.0
 _FIRST_TIMEOUT = 5.0
@@ -153,7 +154,7 @@ class InOrder(Generic[Q]):
 class Stream(Generic[Q]):
     """Asks several perspectives about many identifiers.
 
-    :ivar unusable: the perspectives that do not resolve the root in this run.
+    :ivar unusable: the perspectives that do not resolve the root in this run, or are at fault.
     :ivar usable: those that do.
     """
 
@@ -163,8 +164,8 @@ class Stream(Generic[Q]):
         self.unusable: tuple[Perspective, ...] = ()
         self._settings = settings
         self._outlet = outlet
-        self._resolvers = resolvers
-        self._asking = [asking(resolver) for resolver in resolvers]
+        self._witnesses = [Witness(resolver, self._at_fault) for resolver in resolvers]
+        self._asking = [asking(witness) for witness in self._witnesses]
         # By perspective, and by round from the first on.
         self._sharings: list[list[Sharing[Case[Q]]]] = [[] for _ in resolvers]
         self._usable = [(place, one.perspective) for place, one in enumerate(resolvers)]
@@ -416,20 +417,31 @@ class Stream(Generic[Q]):
     async def _probe(self) -> None:
         probed = self._usable
         works = await asyncio.gather(
-            *(self._resolvers[place].is_usable(_PROBE_TIMEOUT) for place, _ in probed),
-            return_exceptions=True,
+            *(self._witnesses[place].is_usable(_PROBE_TIMEOUT) for place, _ in probed)
         )
-        self._usable = [one for one, does in zip(probed, works, strict=True) if does is True]
-        for (place, perspective), does in zip(probed, works, strict=True):
-            if does is not True:
-                self.unusable += (perspective,)
-                for sharing in self._sharings[place]:
-                    sharing.abandon()
+        self._dismiss(place for (place, _), does in zip(probed, works, strict=True) if not does)
         self._probing = None
         unprobed, self._unprobed = self._unprobed, []
         for case in unprobed:
             self._climbed(case)
         self._stop()
+
+    def _at_fault(self) -> None:
+        """Dismiss a resolver that has raised, but not while its answers are being awaited."""
+        self._loop.call_soon(self._dismiss_those_at_fault)
+
+    def _dismiss_those_at_fault(self) -> None:
+        self._dismiss(place for place, one in enumerate(self._witnesses) if one.has_failed)
+
+    def _dismiss(self, places: Iterable[int]) -> None:
+        """Let the perspectives at *places* have no say any more, and nobody wait for them."""
+        dismissed = set(places)
+        leaving = [one for one in self._usable if one[0] in dismissed]
+        self._usable = [one for one in self._usable if one[0] not in dismissed]
+        for place, perspective in leaving:
+            self.unusable += (perspective,)
+            for sharing in self._sharings[place]:
+                sharing.abandon()
 
 
 def _is_easy(case: Case[Any]) -> bool:

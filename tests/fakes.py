@@ -93,6 +93,20 @@ class FakeResolver:
         return [owner for owner, _ in self.asked]
 
 
+class FaultyLookup(FakeResolver):
+    """One with a bug, which shows when it is asked about a name."""
+
+    async def lookup(self, owner: str, timeout: float) -> Lookup:
+        raise RuntimeError(f"a bug at {owner} after {timeout}")
+
+
+class FaultyProbe(FakeResolver):
+    """One with a bug, which shows when it is asked whether it works."""
+
+    async def is_usable(self, timeout: float) -> bool:
+        raise RuntimeError(f"a bug after {timeout}")
+
+
 class RefusedByCAError(Exception):
     """What the ACME client itself raises."""
 

@@ -12,7 +12,14 @@ from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.names import Identifier, parse
 from certbot_caa_guard.preflight import Preflight
 from certbot_caa_guard.verdict import Lasting, Result, Verdict
-from tests.fakes import Clock, FakeResolver, issue, requester_for
+from tests.fakes import (
+    Clock,
+    FakeResolver,
+    FaultyLookup,
+    FaultyProbe,
+    issue,
+    requester_for,
+)
 
 LASTING = Lasting(rounds=3, seconds=90.0)
 
@@ -265,7 +272,7 @@ class TestProgress:
 
 
 def test_questions_that_nobody_waits_for_are_ended(clock: Clock) -> None:
-    """One resolver fails while another still waits for its answer."""
+    """One resolver is interrupted while another still waits for its answer."""
     ended: list[str] = []
 
     class Slow(FakeResolver):
@@ -276,13 +283,13 @@ def test_questions_that_nobody_waits_for_are_ended(clock: Clock) -> None:
                 ended.append(owner)
             return await super().lookup(owner, timeout)
 
-    class Broken(FakeResolver):
+    class Interrupted(FakeResolver):
         async def lookup(self, owner: str, timeout: float) -> Lookup:
-            raise RuntimeError(f"a bug at {owner} after {timeout}")
+            raise KeyboardInterrupt(owner, timeout)
 
-    resolvers = [Slow(), Broken("192.0.2.2")]
+    resolvers = [Slow(), Interrupted("192.0.2.2")]
     with (
-        pytest.raises(RuntimeError, match="a bug at net"),
+        pytest.raises(KeyboardInterrupt),
         Preflight(resolvers, requester_for, clock=clock, lasting=LASTING) as made,
     ):
         made.round(identifiers("net"))
@@ -311,3 +318,17 @@ def test_what_a_perspective_said_before_it_died_holds_no_name(
     rounds(made, clock, one, [84])
     assert made.verdict(one) is Verdict.UNKNOWN
     assert made.in_doubt([one]) == []
+
+
+@pytest.mark.parametrize("faulty", [FaultyLookup, FaultyProbe])
+def test_a_resolver_at_fault_has_no_say_and_ends_nothing(
+    preflight: Preflights, clock: Clock, faulty: type[FakeResolver]
+) -> None:
+    broken, good = faulty("192.0.2.1"), FakeResolver("192.0.2.2")
+    made = preflight(broken, good)
+    rounds(made, clock, parse("a.net"), [0, 6])
+    assert made.verdict(parse("a.net")) is Verdict.PERMITTED
+    assert (made.usable, made.unusable) == ((good.perspective,), (broken.perspective,))
+    assert {one.perspective for one in made.evidence(parse("a.net")).determinations} == {
+        good.perspective
+    }

@@ -16,7 +16,7 @@ from certbot_caa_guard.checking import CheckStream, Options, Query, check_stream
 from certbot_caa_guard.climb import Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.names import IdentifierError
-from tests.fakes import Clock, FakeResolver
+from tests.fakes import Clock, FakeResolver, FaultyLookup, FaultyProbe
 
 OTHER = (Record(0, b"issue", b"other-ca.example"),)
 
@@ -220,23 +220,17 @@ def test_what_a_perspective_said_before_it_died_holds_no_name() -> None:
     assert found == [(0, "unknown")]
 
 
-def test_a_perspective_whose_probe_breaks_is_not_usable() -> None:
-    class Breaks(FakeResolver):
-        async def is_usable(self, timeout: float) -> bool:
-            raise RuntimeError(f"after {timeout}")
-
-    with start(["a.net"], Breaks(), FakeResolver("192.0.2.2")) as stream:
-        assert [one.verdict.value for one in stream] == ["permitted"]
+@pytest.mark.parametrize("faulty", [FaultyLookup, FaultyProbe])
+def test_a_resolver_at_fault_has_no_say_and_ends_nothing(faulty: type[FakeResolver]) -> None:
+    names = ["a.net", "b.net", "c.example"]
+    with start(names, faulty("192.0.2.1"), FakeResolver("192.0.2.2")) as stream:
+        assert [one.verdict.value for one in stream] == ["permitted"] * 3
         assert stream.unusable == ("udp://192.0.2.1",)
+        assert [one.name for one in stream.usable] == ["udp://192.0.2.2"]
 
 
-def test_a_resolver_that_raises_is_a_bug_and_seen() -> None:
-    class Breaks(FakeResolver):
-        async def lookup(self, owner: str, timeout: float) -> Lookup:
-            raise RuntimeError(f"a bug at {owner} after {timeout}")
-
-    with pytest.raises(RuntimeError, match="a bug at"):
-        run(["a.net"], Breaks())
+def test_where_the_only_resolver_is_at_fault_nothing_is_known() -> None:
+    assert run(["a.net"], FaultyLookup()) == [(0, "unknown")]
 
 
 def test_resolvers_are_closed_when_it_is_left_early() -> None:
