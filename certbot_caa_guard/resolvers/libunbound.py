@@ -160,6 +160,12 @@ class Settings:
         lines = (line.strip() for line in self.anchors.splitlines())
         return any(line and not line.startswith(";") for line in lines)
 
+    @property
+    def lacks_a_family(self) -> bool:
+        """Whether it does without IPv4 or IPv6, which the CA has both of."""
+        options = dict(self.options)
+        return "no" in {options.get("do-ip4:"), options.get("do-ip6:")}
+
     def to_json(self) -> dict[str, Any]:
         """What the child reads."""
         return {

@@ -14,7 +14,9 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
@@ -26,6 +28,9 @@ from certbot_caa_guard.resolvers.loader import ResolverError
 from certbot_caa_guard.resolvers.manners import Manners, Reaction
 from certbot_caa_guard.resolvers.spec import Spec
 from certbot_caa_guard.verdict import Perspective
+
+if TYPE_CHECKING:
+    from certbot_caa_guard.resolvers.iterative import IterativeResolver
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,6 +44,11 @@ _MANNERS = Manners(lookups=400, zone_in_flight=100, in_flight=20, fewest_in_flig
 _AT_HOME = replace(_MANNERS, lookups=100, per_second=None, all_per_second=None)
 # Until then an answer is to be expected; after it libunbound asks again ever more rarely.
 _SOON = 1.0
+
+# What libunbound makes of servers that there is no way to; it does not tell them from broken ones.
+_MAY_BE_OUT_OF_REACH = {Outcome.SERVFAIL, Outcome.TIMEOUT}
+# A walk that finds no way to any server asks nobody but the servers above, which answer at once.
+_WALK_TIMEOUT = 3.0
 
 _LONGEST_FILE = 1 << 20
 
@@ -71,6 +81,9 @@ class UnboundResolver:
     """libunbound in a process of its own, which is started with the first question.
 
     One event loop at a time may use it, and :meth:`close` ends it.
+
+    Where this machine has no way out by IPv4 or by IPv6, libunbound fails for zones whose servers
+    have no address of the other: a failure is believed only where our own walk finds a server.
     """
 
     def __init__(
@@ -100,6 +113,8 @@ class UnboundResolver:
         if allow_localhost is None:
             allow_localhost = root_hints is not None or bool(stub_zones)
         self.perspective = Perspective(name, public=True)
+        self._root_hints = root_hints
+        self._rate = rate
         self._files = [repr(path) for path in (root_hints, trust_anchor) if path is not None]
         hints = None if root_hints is None else _text_of(root_hints)
         usual = "" if hints is not None and _is_private(hints) else libunbound.ROOT_ANCHORS
@@ -137,6 +152,14 @@ class UnboundResolver:
 
     async def lookup(self, owner: str, timeout: float) -> Lookup:
         """Ask for the CAA records of *owner*."""
+        lookup = await self._lookup(owner, timeout)
+        if lookup.outcome not in _MAY_BE_OUT_OF_REACH:
+            return lookup
+        if await self._is_out_of_reach(owner, min(timeout, _WALK_TIMEOUT)):
+            return Lookup(owner, Outcome.NETWORK, seconds=lookup.seconds)
+        return lookup
+
+    async def _lookup(self, owner: str, timeout: float) -> Lookup:
         zone = probable_zone(owner)
         async with self._gate.turn(zone, zone.rpartition(".")[-1]) as turn:
             asking = asyncio.ensure_future(self._ask(owner, timeout))
@@ -157,6 +180,28 @@ class UnboundResolver:
         except libunbound.ChildError:
             return Lookup(owner, Outcome.NETWORK, seconds=time.monotonic() - start)
         return read(owner, answer, time.monotonic() - start)
+
+    async def _is_out_of_reach(self, owner: str, timeout: float) -> bool:
+        """Whether there is no way from here to any server for *owner*."""
+        if self._walker is None:
+            return False
+        walked = await self._walker.lookup(owner, timeout)
+        return walked.outcome is Outcome.NETWORK
+
+    @cached_property
+    def _walker(self) -> IterativeResolver | None:
+        """What finds out if there is a way to a server; None where that is not in question.
+
+        It knows no stub zones, and may understand less of root hints than libunbound does.
+        """
+        if not self._settings.lacks_a_family or self._settings.stubs:
+            return None
+        # Here, because it takes a while, and is seldom needed.
+        from certbot_caa_guard.resolvers.iterative import IterativeResolver
+
+        with contextlib.suppress(ResolverError):
+            return IterativeResolver(self.perspective, self._root_hints, rate=self._rate)
+        return None
 
     def _tell_why_it_never_started(self) -> None:
         """Nothing else would: to all others it is one more perspective that does not work."""

@@ -4,6 +4,7 @@
 |---|---|
 | port 53 is blocked | the perspectives that ask from the root do not resolve it |
 | IPv6 is all there is | nothing is wrong |
+| IPv4 is all there is, but the name servers have none | nobody could be asked |
 | the system's resolver is dead | it does not resolve the root |
 | the system's resolver lies: it refuses, or fails | the names are ordered all the same |
 | our clock is a day off | the clocks differ |
@@ -15,10 +16,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import dns.message
+import dns.rrset
 import pytest
 
 from certbot_caa_guard.caa import ACME_METHODS, Requester
@@ -34,7 +38,7 @@ from certbot_caa_guard.resolvers.stub import StubResolver, from_resolv_conf
 from certbot_caa_guard.resolvers.unbound import UnboundResolver
 from certbot_caa_guard.verdict import Lasting, Perspective, Verdict
 from tests.fakes import FakeTeller
-from tests.internet import Internet, Signing, servfail
+from tests.internet import Internet, Signing, servfail, transform
 from tests.internet.nsd import Nsd
 from tests.internet.silence import Silence
 
@@ -148,6 +152,35 @@ def test_ipv6_is_all_there_is(survey: Survey_, tmp_path: Path) -> None:
         )
     assert [one.value for one in surveyed.verdicts.values()] == ["permitted"] * 2 + ["denied"]
     assert "does not resolve the root" not in said
+
+
+def test_name_servers_have_none_of_the_addresses_that_can_be_asked(
+    survey: Survey_, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's resolver is on the same machine, and fails for the name as well."""
+    monkeypatch.setattr(libunbound, "_has_route", socket.AF_INET.__eq__)
+
+    def at_ipv6(
+        _query: dns.message.Message, reply: dns.message.Message, _wire: bytes
+    ) -> dns.message.Message:
+        reply.additional = [dns.rrset.from_text("ns.six.net.", 60, "IN", "AAAA", "2620:fe::9")]
+        return reply
+
+    with Internet(tmp_path / "internet", {"six.net": []}) as internet:
+        internet.tlds.script(transform(at_ipv6), below="six.net")
+        hints = str(internet.hints(tmp_path / "root.hints"))
+        surveyed, said = survey(
+            [
+                UnboundResolver(root_hints=hints),
+                IterativeResolver(Perspective("iterative", public=True), hints),
+                system_at(tmp_path, internet.resolver),
+            ],
+            ["six.net"],
+        )
+        system = surveyed.evidence["six.net"].failures
+    assert [one.perspective.name for one in system] == ["system"]
+    assert surveyed.division.held == ()
+    assert "six.net: not known, ordered all the same" in said
 
 
 def test_the_systems_resolver_is_dead(internet: Internet, survey: Survey_, tmp_path: Path) -> None:

@@ -566,6 +566,15 @@ class TestServersWithoutGlue:
         lab.look_up()
         assert lab.count(ONE) == 5, "that they are not to be found is remembered"
 
+    def test_behind_servers_of_another_family_are_our_trouble(self) -> None:
+        """Their addresses may be looked up by others."""
+        lab = self.glueless(hoster=NXDOMAIN, a=None)
+        tld = lab.servers[TLD]
+        assert callable(tld)
+        hoster = refer("hoster.net", one=SIX)
+        lab.servers[TLD] = lambda ask: hoster if ask.question.name[-2] == b"hoster" else tld(ask)
+        assert lab.look_up() == Done(Outcome.NETWORK)
+
     def test_glue_of_another_zone_is_not_taken(self) -> None:
         lab = world()
         lab.servers[TLD] = reply(

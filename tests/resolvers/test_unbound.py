@@ -10,19 +10,21 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import dns.edns
 import dns.message
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import pytest
 from zope.interface.verify import verifyObject
 
 from certbot_caa_guard.caa import Record
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.interfaces import IResolver
-from certbot_caa_guard.resolvers import libunbound, unbound
+from certbot_caa_guard.resolvers import iterative, libunbound, unbound
 from certbot_caa_guard.resolvers.libunbound import Answer, ChildError
 from certbot_caa_guard.resolvers.loader import ResolverError
 from certbot_caa_guard.resolvers.spec import Spec
@@ -44,6 +46,7 @@ PATIENT = 10.0  # seconds; never reached
 SOON = 0.2  # seconds; for what never answers
 
 ISSUE = '0 issue "letsencrypt.org"'
+SIX = "2620:fe::9"  # never asked
 MANY = 300
 
 ZONES = {
@@ -62,6 +65,8 @@ ZONES = {
     "no-key.net": "",
     "no-proof.net": "",
     "no-ds.net": "",
+    "six.net": "",
+    "hosted.net": "",
 }
 
 SIGNED = {
@@ -87,6 +92,24 @@ def _without_nsec(
     return reply
 
 
+def _at_ipv6(
+    _query: dns.message.Message, reply: dns.message.Message, _wire: bytes
+) -> dns.message.Message:
+    """A referral to a server that has an IPv6 address only."""
+    reply.additional = [dns.rrset.from_text("ns.six.net.", 60, "IN", "AAAA", SIX)]
+    reply.authority = [dns.rrset.from_text("six.net.", 60, "IN", "NS", "ns.six.net.")]
+    return reply
+
+
+def _at_another(
+    _query: dns.message.Message, reply: dns.message.Message, _wire: bytes
+) -> dns.message.Message:
+    """A referral to a server in another zone, whose address is to be looked up there."""
+    reply.additional = []
+    reply.authority = [dns.rrset.from_text("hosted.net.", 60, "IN", "NS", "ns.six.net.")]
+    return reply
+
+
 @pytest.fixture(scope="module")
 def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
     directory = tmp_path_factory.mktemp("internet")
@@ -102,6 +125,8 @@ def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
             # Below, too: the address of its name server may be asked for, and that referral
             # must not bring the proof in by the back door.
             internet.tlds.script(transform(_without_nsec), below=owner)
+        internet.tlds.script(transform(_at_ipv6), below="six.net")
+        internet.tlds.script(transform(_at_another), below="hosted.net")
         internet.publish("unsigned-record.net", "CAA", ISSUE)
         hints = f". 3600 NS a.root-servers.\na.root-servers. 3600 A {internet.root}\n"
         (directory / "hints").write_text(hints)
@@ -662,6 +687,54 @@ def test_addresses_families_are_those_with_a_way_out(monkeypatch: pytest.MonkeyP
     assert families(False, True) == {"do-ip4:": "no", "do-ip6:": "yes"}
     assert families(False, False) == {"do-ip4:": "yes", "do-ip6:": "no"}
     assert families(False, True, special_addresses=True)["do-ip4:"] == "yes"
+
+
+class TestOneFamily:
+    """On a machine that has no way out by IPv6."""
+
+    @pytest.fixture(autouse=True)
+    def routes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(libunbound, "_has_route", socket.AF_INET.__eq__)
+
+    @pytest.mark.parametrize(
+        ("owner", "outcome"),
+        [
+            ("example.net", Outcome.RECORDS),
+            ("six.net", Outcome.NETWORK),
+            ("hosted.net", Outcome.NETWORK),
+            ("fails.net", Outcome.SERVFAIL),
+        ],
+    )
+    def test_servers_without_an_ipv4_address_are_out_of_reach_and_not_at_fault(
+        self, internet: Internet, owner: str, outcome: Outcome
+    ) -> None:
+        with closing(make(internet, trust_anchor=None)) as resolver:
+            assert look_up(resolver, owner).outcome is outcome
+
+    def test_silence_is_silence(self, internet: Internet) -> None:
+        with closing(make(internet, trust_anchor=None)) as resolver:
+            assert look_up(resolver, "quiet.net", SOON).outcome is Outcome.TIMEOUT
+
+    def test_root_hints_that_only_libunbound_understands_will_do(
+        self, internet: Internet, tmp_path: Path
+    ) -> None:
+        hints = internet.hints(tmp_path / "hints")
+        hints.write_text(hints.read_text() + "; für uns\n", encoding="utf-8")
+        with closing(make(internet, root_hints=str(hints), trust_anchor=None)) as resolver:
+            assert look_up(resolver, "fails.net").outcome is Outcome.SERVFAIL
+
+    @pytest.mark.parametrize("stubs", [False, True])
+    def test_else_nobody_walks_after_it(
+        self, internet: Internet, monkeypatch: pytest.MonkeyPatch, stubs: bool
+    ) -> None:
+        """Where there are both families, or zones of which a walk knows nothing."""
+        monkeypatch.setattr(f"{iterative.__name__}.IterativeResolver", pytest.fail)
+        more: dict[str, object] = {"stub_zones": {"example.org": [internet.root]}}
+        if not stubs:
+            monkeypatch.setattr(libunbound, "_has_route", lambda _family: True)
+            more = {}
+        with closing(make(internet, trust_anchor=None, **more)) as resolver:
+            assert look_up(resolver, "fails.net").outcome is Outcome.SERVFAIL
 
 
 @pytest.mark.parametrize("error", [ChildError("x"), asyncio.TimeoutError()])

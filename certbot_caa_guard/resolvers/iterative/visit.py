@@ -131,6 +131,8 @@ class Visit:
             return
         if addresses.outcome is Outcome.TIMEOUT:
             self._unfound.add(Trouble.SILENT)
+        elif addresses.outcome is Outcome.NETWORK:
+            self._unfound.add(Trouble.LOCAL)
         elif addresses.outcome is Outcome.NOTHING and len(self._reachability.families) == 1:
             # It has none of the one family that this machine has; the CA has both.
             self._unfound.add(Trouble.LOCAL)
