@@ -63,6 +63,7 @@ from certbot_caa_guard.verdict import Perspective
 _DEADLINE = 11.5  # seconds for one name
 _AT_ONCE = 3  # servers asked for a delegation at the same time
 _PATIENCE_FOR_ADDRESSES = 3.0
+_SETTLED = frozenset({Outcome.RECORDS, Outcome.NOTHING, Outcome.NXDOMAIN})
 _MOST_ADDRESSES = 26  # of the servers of one zone that are asked
 _BURST = 100
 _BURST_PATIENCE = 3.0
@@ -141,8 +142,8 @@ class Auditor:
             for name, held in self._root.glue.items()
         )  # fmt: skip
 
-    async def look_up(self, name: Name) -> tuple[tuple[str, ...], bool]:
-        """The addresses of a server, and whether looking them up failed."""
+    async def look_up(self, name: Name) -> tuple[tuple[str, ...], frozenset[Outcome]]:
+        """The addresses of a server, and what became of the lookups."""
         done = await asyncio.gather(
             *(
                 self._finder.walk(Question(name, kind), _PATIENCE_FOR_ADDRESSES)
@@ -155,8 +156,7 @@ class Auditor:
             for rdata in one.rdatas
             if (text := address_text(kind, rdata)) is not None
         ]
-        settled = {Outcome.RECORDS, Outcome.NOTHING, Outcome.NXDOMAIN}
-        return tuple(found), not found and any(one.outcome not in settled for one in done)
+        return tuple(found), frozenset(one.outcome for one in done)
 
     async def validated(self, owners: Sequence[str], timeout: float) -> dict[str, Lookup]:
         """What a validating resolver says of *owners*."""
@@ -309,12 +309,17 @@ class _Way:
     async def _name_server(
         self, name: Name, glue: tuple[str, ...], zone: Name, *, by_parent: bool
     ) -> NameServer:
-        found, failed = glue, False
+        found, outcomes = glue, frozenset[Outcome]()
         if not glue and (not by_parent or not is_at_or_below(name, zone)):
-            found, failed = await self._auditor.look_up(name)
-        reaches = tuple((one, self._auditor.reach(one)) for one in found)
+            found, outcomes = await self._auditor.look_up(name)
+        out_of_reach = not found and Outcome.NETWORK in outcomes
         return NameServer(
-            name, by_parent=by_parent, by_zone=False, addresses=reaches, lookup_failed=failed
+            name,
+            by_parent=by_parent,
+            by_zone=False,
+            addresses=tuple((one, self._auditor.reach(one)) for one in found),
+            lookup_failed=not found and not out_of_reach and not outcomes <= _SETTLED,
+            lookup_out_of_reach=out_of_reach,
         )
 
     async def _probe_all(self, places: dict[Name, list[Name]]) -> list[Zone]:

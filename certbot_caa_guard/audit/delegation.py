@@ -87,7 +87,7 @@ def _is_named(address: str, why: str) -> bool:
 
 
 def _without_address(server: NameServer, zone: Zone) -> Iterator[Fault]:
-    if server.addresses:
+    if server.addresses or server.is_out_of_reach:
         return
     name = name_to_text(server.name)
     at = Server(name)

@@ -188,7 +188,10 @@ def _grouped(zone: Zone, found: list[Fault], counting: frozenset[Name]) -> Itera
         fine = severity is Severity.FINE
         counted = [fault for fault, weight in same if fine or weight is not Severity.FINE]
         guilty = listed(fault.server for fault in counted)
-        if severity is Severity.FAILS and _somebody_serves(found, servers, worst.owner):
+        if severity is Severity.FAILS and (
+            any(one.is_out_of_reach for one in zone.servers)
+            or _somebody_serves(found, servers, worst.owner)
+        ):
             severity = Severity.MAY_FAIL
         shown = f" ({len(guilty)} of {len(servers)} servers)" if len(servers) > 1 else ""
         owner = None if worst.owner is None else name_to_text(worst.owner)

@@ -68,6 +68,7 @@ class NameServer:
     :ivar addresses: each with whether it can be asked.
     :ivar lookup_failed: no address was found because a lookup failed, and not because there is
         none.
+    :ivar lookup_out_of_reach: none was found because there is no way from here to who knows it.
     """
 
     name: Name
@@ -75,6 +76,16 @@ class NameServer:
     by_zone: bool
     addresses: tuple[tuple[str, Reach], ...] = ()
     lookup_failed: bool = False
+    lookup_out_of_reach: bool = False
+
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether it cannot be asked for want of a way there; others, such as the CA, may have one.
+
+        So it is on a machine with IPv4 or IPv6 only, where the server has the other.
+        """
+        reaches = {reach for _, reach in self.addresses}
+        return self.lookup_out_of_reach or reaches == {Reach.NO_ROUTE}
 
 
 @dataclass(frozen=True)

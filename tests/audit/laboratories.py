@@ -9,7 +9,7 @@ from pathlib import Path
 from certbot_caa_guard.audit.auditor import Auditor
 from certbot_caa_guard.audit.matrix import Matrix
 from certbot_caa_guard.names import parse
-from tests.internet import FaultyServer
+from tests.internet import FaultyServer, Internet
 from tests.internet.behaviours import BEHAVIOURS, Laboratory, cases
 
 # Host numbers in the block.
@@ -51,14 +51,14 @@ class Shared(Laboratory):
 
 
 def audit(
-    laboratory: Laboratory, directory: Path, identifiers: Collection[str], *, signed: bool = False
+    laboratory: Internet, directory: Path, identifiers: Collection[str], *, signed: bool = False
 ) -> dict[str, Matrix]:
     """The matrices of *identifiers*."""
     return asyncio.run(audit_all(laboratory, directory, list(identifiers), signed=signed))
 
 
 async def audit_all(
-    laboratory: Laboratory, directory: Path, identifiers: Sequence[str], *, signed: bool = False
+    laboratory: Internet, directory: Path, identifiers: Sequence[str], *, signed: bool = False
 ) -> dict[str, Matrix]:
     auditor = Auditor(laboratory.hints(directory / "named.root"), signed_root=signed)
     room = asyncio.Semaphore(AT_ONCE)

@@ -41,6 +41,10 @@ NAME_SERVERS = {
         nameserver("ns.other.example", lookup_failed=True),
         ["ErrorResolvingNSName"],
     ),
+    "outside, and no way to who knows its address": (
+        nameserver("ns.other.example", lookup_out_of_reach=True),
+        [],
+    ),
     "private": (
         nameserver("ns.other.example", {"10.0.0.1": Reach.SPECIAL, "192.0.2.9": Reach.OPEN}),
         ["PrivateAddressNS"],

@@ -6,8 +6,9 @@ import pytest
 
 from certbot_caa_guard.audit.catalogue import KINDS, Severity, rank
 from certbot_caa_guard.audit.findings import Finding, explains, find, main
-from certbot_caa_guard.audit.matrix import Chain, listed
+from certbot_caa_guard.audit.matrix import Chain, NameServer, listed
 from certbot_caa_guard.audit.questions import Probe
+from certbot_caa_guard.resolvers.iterative.addresses import Reach
 from certbot_caa_guard.resolvers.iterative.message import CAA
 from tests.audit.builder import (
     SHOP,
@@ -76,6 +77,19 @@ def test_beside_a_server_that_serves_one_without_address_may_fail() -> None:
     both = zone(good, servers=(*held.servers, nameserver("ns.lost.example")))
     (finding,) = find(matrix(both))
     assert (finding.severity, finding.servers) == (MAY, ("ns.lost.example",))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        nameserver("ns.six.example", {"2620:fe::9": Reach.NO_ROUTE}),
+        nameserver("ns.hoster.example", lookup_out_of_reach=True),
+    ],
+)
+def test_beside_a_server_that_only_others_can_ask_a_bad_one_may_fail(other: NameServer) -> None:
+    held = zone(BAD)
+    (finding,) = find(matrix(zone(BAD, servers=(*held.servers, other))))
+    assert (finding.severity, finding.servers) == (MAY, (str(server(1)),))
 
 
 def test_the_worst_is_told_first() -> None:
