@@ -51,15 +51,21 @@ class Perspective:
     :ivar public: whether it asks the public DNS, or is a resolver that the user named; a
         perspective that is not may live in a split horizon.
     :ivar addresses: the resolvers that it asks; none where it asks authoritative servers itself.
+    :ivar located: whether all of these are known; if not, it may ask any resolver.
     """
 
     name: str
     public: bool
     addresses: frozenset[str] = frozenset()
+    located: bool = True
 
     def is_independent_of(self, other: Perspective) -> bool:
-        """Whether the two share no resolver."""
-        return self.name != other.name and not self.addresses & other.addresses
+        """Whether the two share no resolver, for all that is known."""
+        if self.name == other.name or self.addresses & other.addresses:
+            return False
+        # One that is not located may be any resolver, but is no authoritative server.
+        known = self.located and other.located
+        return known or not (self.addresses and other.addresses)
 
 
 @dataclass(frozen=True, slots=True)

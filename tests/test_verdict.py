@@ -34,6 +34,8 @@ _SYSTEM = Perspective("system", public=False, addresses=frozenset({"192.0.2.53"}
 _OTHER_SYSTEM = Perspective("other", public=False, addresses=frozenset({"192.0.2.54"}))
 # The resolver that the system uses, too, but named by the user.
 _SAME_STUB = Perspective("udp://192.0.2.53", public=True, addresses=frozenset({"192.0.2.53"}))
+# Its address cannot be found out.
+_SOMEWHERE = Perspective("tls://a", public=True, addresses=frozenset({"a"}), located=False)
 
 _WWW = names.parse("www.example.net")
 _LE = (Record(0, b"issue", b"letsencrypt.org"),)
@@ -296,6 +298,14 @@ def test_what_was_seen_can_be_judged_for_another_requester() -> None:
             False,
             id="one resolver of two in common",
         ),
+        pytest.param(_SYSTEM, _SOMEWHERE, False, id="one resolver may be the other"),
+        pytest.param(
+            _SOMEWHERE,
+            Perspective("tls://b", public=True, addresses=frozenset({"b"}), located=False),
+            False,
+            id="both may be any",
+        ),
+        pytest.param(_UNBOUND, _SOMEWHERE, True, id="one may be any resolver, the other is none"),
     ],
 )
 def test_perspectives_are_independent_when_they_share_no_resolver(

@@ -26,7 +26,8 @@ from certbot_caa_guard.resolvers.loader import ResolverError
 from certbot_caa_guard.resolvers.pace import Pace
 from certbot_caa_guard.resolvers.plain.question import TYPE_CAA, TYPE_NS
 from certbot_caa_guard.resolvers.spec import Spec
-from certbot_caa_guard.resolvers.stub import address_set, make_query
+from certbot_caa_guard.resolvers.stub import make_query
+from certbot_caa_guard.resolvers.whereabouts import perspective_at_host
 from certbot_caa_guard.verdict import Perspective
 
 _LONGEST_MESSAGE = 0xFFFF
@@ -134,7 +135,7 @@ def tls(spec: Spec) -> EncryptedResolver:
     """
     context = default_context()
     return EncryptedResolver(
-        _perspective(spec),
+        perspective_at_host(spec),
         spec.host,
         lambda: TlsSession(spec.host, spec.port, context),
         spec.rate,
@@ -157,7 +158,7 @@ def https(spec: Spec) -> EncryptedResolver:
         logging.getLogger(name).setLevel(logging.WARNING)
     context = default_context()
     return EncryptedResolver(
-        _perspective(spec),
+        perspective_at_host(spec),
         spec.host,
         lambda: HttpsSession(spec.text, context, httpx),
         spec.rate,
@@ -173,10 +174,6 @@ def default_context() -> ssl.SSLContext:
         return ssl.create_default_context()
     except OSError as error:
         raise ResolverError(f"the certificates of this machine cannot be read: {error}") from error
-
-
-def _perspective(spec: Spec) -> Perspective:
-    return Perspective(spec.text, public=True, addresses=address_set([(spec.host, spec.port)]))
 
 
 def _is_loopback(host: str) -> bool:

@@ -30,7 +30,8 @@ class Spec:
 
     :ivar text: as the user wrote it; it names the perspective in all output.
     :ivar scheme: chooses the kind of resolver.
-    :ivar host: an IP address, or for ``tls`` and ``https`` also a name; empty for a scheme alone.
+    :ivar host: an IP address, or for ``tls`` and ``https`` also a name, as :func:`canonical` has
+        it; empty for a scheme alone.
     :ivar port: of the resolver.
     :ivar root_hints: the path of a file with root servers, for those that start at the root.
     :ivar trust_anchor: the path of a file with the root's keys, for those that validate.
@@ -87,6 +88,21 @@ def parse_list(text: str) -> list[Spec]:
     return list(specs.values())
 
 
+def canonical(host: str) -> str:
+    """The one way to write *host*, a name or an IP address, of the many that there are.
+
+    :raises UnicodeError: when no host can be called so.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # As it is done for every connection.
+        return host.encode("idna").decode("ascii").lower().removesuffix(".")
+    # RFC 4291 section 2.5.5.2.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
 def installed() -> set[str]:
     """The schemes for which a resolver is installed, by this package or another."""
     return {point.name for point in metadata.entry_points(group=GROUP)}
@@ -97,15 +113,14 @@ def _host(text: str, parts: SplitResult) -> str:
     if not host:
         raise SpecError(f"{text!r} names no host: write {parts.scheme}://HOST")
     try:
-        host.encode("idna")  # as it is done for every connection
+        return canonical(host)
     except UnicodeError as error:
         raise SpecError(f"{text!r} is not a resolver: no host is called {host!r}") from error
-    return host
 
 
 def _address(text: str, parts: SplitResult) -> str:
     try:
-        return str(ipaddress.ip_address(parts.hostname or ""))
+        return canonical(str(ipaddress.ip_address(parts.hostname or "")))
     except ValueError as error:
         raise SpecError(
             f"{text!r} is not a resolver: {error}; write {parts.scheme}://IP or "

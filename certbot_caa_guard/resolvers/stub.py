@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -27,6 +27,7 @@ from certbot_caa_guard.resolvers.plain.question import (
 )
 from certbot_caa_guard.resolvers.plain.window import limits_for
 from certbot_caa_guard.resolvers.spec import Spec
+from certbot_caa_guard.resolvers.whereabouts import of_servers
 from certbot_caa_guard.verdict import Perspective
 
 _RESOLV_CONF = "/etc/resolv.conf"
@@ -180,18 +181,7 @@ def tcp(spec: Spec) -> StubResolver:
 
 
 def _perspective(spec: Spec, servers: list[tuple[str, int]], *, public: bool) -> Perspective:
-    return Perspective(spec.text, public, address_set(servers))
-
-
-def address_set(servers: Iterable[tuple[str, int]]) -> frozenset[str]:
-    """Who is asked in the end, whatever the transport: perspectives that share one agree for free.
-
-    Only a port that no transport has of its own tells one resolver at an address from another.
-    """
-    usual = {"53", "443", "853"}
-    return frozenset(
-        address if str(port) in usual else f"{address}#{port}" for address, port in servers
-    )
+    return Perspective(spec.text, public, of_servers(servers))
 
 
 def make_query(owner: str, kind: int) -> bytes:

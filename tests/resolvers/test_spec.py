@@ -21,7 +21,19 @@ from certbot_caa_guard.resolvers.spec import GROUP, Spec, SpecError, parse, pars
         ("iterative", Spec("iterative", "iterative")),
         ("auto", Spec("auto", "auto")),
         ("tls://dns.example", Spec("tls://dns.example", "tls", "dns.example", 853)),
-        ("tls://bücher.example", Spec("tls://bücher.example", "tls", "bücher.example", 853)),
+        (
+            "tls://bücher.example",
+            Spec("tls://bücher.example", "tls", "xn--bcher-kva.example", 853),
+        ),
+        ("tls://DNS.example.", Spec("tls://DNS.example.", "tls", "dns.example", 853)),
+        (
+            "tls://[2001:0DB8:0::1]",
+            Spec("tls://[2001:0DB8:0::1]", "tls", "2001:db8::1", 853),
+        ),
+        (
+            "udp://[::ffff:192.0.2.1]",
+            Spec("udp://[::ffff:192.0.2.1]", "udp", "192.0.2.1", 53),
+        ),
         ("tls://192.0.2.1:8853", Spec("tls://192.0.2.1:8853", "tls", "192.0.2.1", 8853)),
         (
             "https://dns.example/dns-query",
