@@ -159,7 +159,7 @@ class Lookout:
         failed = [
             str(one)
             for one in identifiers
-            if self.preflight.evidence(one).failures
+            if self.preflight.evidence(one).main_failure is not None
             and self.preflight.verdict(one) is not Verdict.PERMITTED
         ]
         self._world.history.record(Kind.LOOKUP_FAILED, failed)

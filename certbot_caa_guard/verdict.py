@@ -165,13 +165,8 @@ class Evidence:
 
     @property
     def main_failure(self) -> Lookup | None:
-        """The failed lookup to tell the user of: the newest of a public perspective, else any.
-
-        One that does not count comes last.
-        """
-        failed = [made for made in self.determinations if made.failure is not None]
-        counting = self.failures
-        failed.sort(key=lambda made: (made in counting, made.perspective.public, made.round))
+        """The failed lookup to tell the user of: the newest of a public perspective, else any."""
+        failed = sorted(self.failures, key=lambda made: (made.perspective.public, made.round))
         return failed[-1].failure if failed else None
 
     @property

@@ -113,7 +113,8 @@ def reason(evidence: Evidence, verdict: Verdict, issuers: Sequence[str]) -> str:
     if verdict in {Verdict.DENIED, Verdict.UNKNOWN} and denial is not None:
         return f"{_said(evidence, denial)}. {_mend_denial(evidence, issuers)}"
     if failure is None:
-        return "Nobody could be asked about it."
+        who = "Nobody" if verdict is Verdict.UNKNOWN else "Not everybody"
+        return f"{who} could be asked about it."
     made = next(one for one in evidence.determinations if one.failure is failure)
     return f"{_said(evidence, made)}. {_mend_failure(evidence, verdict)}"
 

@@ -265,6 +265,15 @@ class TestFailure:
             reason(Evidence(parse("a.net")), Verdict.UNKNOWN) == "Nobody could be asked about it."
         )
 
+    @pytest.mark.parametrize(
+        ("verdict", "who"), [(Verdict.UNKNOWN, "Nobody"), (Verdict.FLAKY, "Not everybody")]
+    )
+    def test_that_one_could_not_ask_is_no_word_of_the_ca_and_nothing_to_mend(
+        self, verdict: Verdict, who: str
+    ) -> None:
+        known = evidence("a.net", Lookup("a.net", Outcome.NETWORK))
+        assert reason(known, verdict) == f"{who} could be asked about it."
+
 
 def test_a_record_is_whole_however_long_the_name_that_it_stands_at() -> None:
     target = "\x1b" * 100 + ".cdn.example"
