@@ -32,7 +32,8 @@ from certbot_caa_guard.verdict import Perspective
 
 _RESOLV_CONF = "/etc/resolv.conf"
 _ROOT = b"\0"
-_DOTTED = re.compile(r"[\w-]+\.[\w.-]*")
+# Tried only where a word begins: all that a resolver says may be one long word.
+_DOTTED = re.compile(r"(?<![\w-])[\w-]+\.[\w.-]*")
 
 _T = TypeVar("_T")
 

@@ -22,6 +22,7 @@ _TYPE_OPT = 41
 _TYPE_CAA = 257
 _NAMED = frozenset({_TYPE_CNAME, _TYPE_SOA})
 _OPTION_EXTENDED_ERROR = 15  # RFC 8914 section 2
+_LONGEST_EXTRA_TEXT = 4_096  # octets; all that fits into an answer over UDP, and more
 _FLAG_QR = 0x8000
 _FLAG_TC = 0x0200
 _MOST_RECORDS = 4_000  # more than fit into 64 KiB
@@ -211,9 +212,8 @@ def _extended_error(options: bytes) -> ExtendedError | None:
         code, length = struct.unpack("!HH", options[position : position + 4])
         data = options[position + 4 : position + 4 + length]
         if code == _OPTION_EXTENDED_ERROR and len(data) >= 2:
-            return ExtendedError(
-                int.from_bytes(data[:2], "big"), data[2:].decode("utf-8", "replace")
-            )
+            text = data[2 : 2 + _LONGEST_EXTRA_TEXT].decode("utf-8", "replace")
+            return ExtendedError(int.from_bytes(data[:2], "big"), text)
         position += 4 + length
     return None
 

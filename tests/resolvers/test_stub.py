@@ -478,6 +478,13 @@ def test_our_mixture_of_cases_is_not_seen_in_the_resolvers_words() -> None:
     )
 
 
+def test_a_resolver_that_says_one_long_word_keeps_nobody_waiting() -> None:
+    said = Lookup(OWNER, Outcome.SERVFAIL, extended_error=ExtendedError(0, "a" * 100_000))
+    start = time.process_time()
+    assert stub._without_mixed_case(said) == said
+    assert time.process_time() - start < 1.0
+
+
 def test_a_lookup_that_is_given_up_is_not_asked_again() -> None:
     async def scenario() -> int:
         async with Responder(says_nothing) as responder:

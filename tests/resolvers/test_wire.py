@@ -157,6 +157,13 @@ def test_text_of_an_extended_error_that_is_not_utf8_is_replaced() -> None:
     assert read(message).extended_error == ExtendedError(6, "\ufffd")
 
 
+def test_no_more_of_an_extended_error_is_kept_than_anybody_has_to_say() -> None:
+    option = dns.edns.EDEOption(6, "no signature " * 5_000)
+    found = read(reply(QUERY, rcode=dns.rcode.SERVFAIL, extended=option)).extended_error
+    assert found is not None
+    assert found.text == ("no signature " * 5_000)[:4_096]
+
+
 def test_a_record_with_an_empty_tag_is_a_record() -> None:
     found = read(raw_reply(QUERY, answers=[record(b"\x80\x00value"), record(ISSUE)]))
     assert found.records == (Record(128, b"", b"value"), Record(0, b"issue", b"ca.example"))
