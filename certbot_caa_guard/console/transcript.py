@@ -34,8 +34,8 @@ _QUOTING = re.compile(r"^[\s>|│*]+")
 _DOMAIN = re.compile(r"(?:Domain|Identifier): (\S{1,300})\s*$")
 
 # Where clients write the identifier that the CA's words come after: acme, certbot before 2.0, lego
-# and cert-manager, acme.sh.
-_DNS_NAME = r"(?:\*\.)?[\w-]{1,63}(?:\.[\w-]{1,63})+"
+# and cert-manager, acme.sh.  It is tried only where it begins, as it may have hundreds of labels.
+_DNS_NAME = r"(?<![\w.*-])(?:\*\.)?[\w-]{1,63}(?:\.[\w-]{1,63})+"
 _BEFORE = re.compile(
     rf"Problem for (?P<acme>{_DNS_NAME}): |(?P<certbot>{_DNS_NAME}) \([a-z-]+-\d\d\): urn:"
     rf"|\[(?:dns: )?(?P<lego>{_DNS_NAME})\] |authorization error for (?P<manager>{_DNS_NAME}): "
