@@ -1,7 +1,8 @@
 """Asking a recursive resolver over TLS (RFC 7858) or HTTPS (RFC 8484).
 
 A connection lasts as long as there are questions in flight and is shared by them, so that nothing
-is left open between rounds, or when an event loop ends.
+is left open between rounds, or when an event loop ends.  Meanwhile it may be lost, or die without
+a word; then another takes its place.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import logging
 import ssl
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from zope.interface import implementer
@@ -42,18 +44,23 @@ class NoAnswerError(Exception):
     """The resolver gave no answer, for a reason other than time."""
 
 
+class LostError(NoAnswerError):
+    """The session failed before the answer came; another may bring it."""
+
+
 class Session(Protocol):
-    """A connection to a resolver."""
+    """A connection to a resolver, made when the first question needs it."""
 
     async def exchange(self, query: bytes) -> bytes:
         """Send *query* and return what answers it.
 
         :raises OSError: when there is no connection.
+        :raises LostError: when there is none any more.
         :raises NoAnswerError: when what came is no answer.
         """
 
     async def close(self) -> None:
-        """End the connection."""
+        """End the connection; never raises."""
 
 
 @implementer(IResolver)
@@ -78,8 +85,8 @@ class EncryptedResolver:
         """Tell whether the resolver resolves the root."""
         query = make_query(".", TYPE_NS)
         try:
-            async with self._sessions.use() as session:
-                message = await asyncio.wait_for(session.exchange(query), timeout)
+            async with self._sessions.use() as exchange:
+                message = await asyncio.wait_for(exchange(query), timeout)
         except (TimeoutError, asyncio.TimeoutError, OSError, NoAnswerError):
             return False
         return wire.has_answer(message)
@@ -91,10 +98,10 @@ class EncryptedResolver:
         except labels.LabelError:
             return Lookup(owner, Outcome.MALFORMED)
         # In this order, so that those who wait for their turn keep the connection open.
-        async with self._sessions.use() as session, self._pace:
+        async with self._sessions.use() as exchange, self._pace:
             start = time.monotonic()
             try:
-                message = await asyncio.wait_for(session.exchange(query), timeout)
+                message = await asyncio.wait_for(exchange(query), timeout)
             except (TimeoutError, asyncio.TimeoutError):
                 return Lookup(owner, Outcome.TIMEOUT, seconds=time.monotonic() - start)
             except (OSError, NoAnswerError):
@@ -105,27 +112,93 @@ class EncryptedResolver:
         """Do nothing: between questions nothing is open."""
 
 
+@dataclass(eq=False)
+class _Used:
+    """A session, and what has become of it.
+
+    :ivar asking: how many wait for an answer from it.
+    :ivar answered: when it brought one last, by the event loop's clock; None if it never did.
+    """
+
+    session: Session
+    asking: int = 0
+    answered: float | None = None
+
+    def is_silent(self, since: float, now: float) -> bool:
+        """Whether it has brought nothing for the better part of the time *since* then."""
+        return self.answered is None or now - self.answered > (now - since) / 2
+
+
 class _Shared:
-    """One session for all who use it at the same time; the last one closes it."""
+    """One session for all who use it at the same time; the last one closes it.
+
+    A session that fails, or is silent while somebody waits in vain, is replaced: the next question
+    takes a new one.  Those who still wait for an answer from the old one may get it.
+    """
 
     def __init__(self, connect: Callable[[], Session]) -> None:
         self._connect = connect
-        self._session: Session | None = None
+        self._current: _Used | None = None
         self._users = 0
 
     @contextlib.asynccontextmanager
-    async def use(self) -> AsyncIterator[Session]:
-        if self._session is None:
-            self._session = self._connect()
-        session = self._session
+    async def use(self) -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
+        """Keep the session open, and give what sends a query and returns what answers it."""
         self._users += 1
         try:
-            yield session
+            yield self._exchange
         finally:
             self._users -= 1
-            if self._users == 0:
-                self._session = None
-                await session.close()
+            if self._users == 0 and (last := self._current) is not None:
+                self._current = None
+                await last.session.close()
+
+    async def _exchange(self, query: bytes) -> bytes:
+        """Send *query*, again where it was lost, and return what answers it.
+
+        Servers close connections as they see fit (RFC 7766 section 6.2.4), some after each few
+        answers; but what is lost time and again, while nothing is answered, is lost for good.
+        """
+        before: _Used | None = None
+        while True:
+            if self._current is None:
+                self._current = _Used(self._connect())
+            used = self._current
+            try:
+                return await self._exchange_over(used, query)
+            except LostError:
+                # That of just now may have brought answers that others are only about to take.
+                if before is not None and before.answered is None:
+                    raise
+                before = used
+
+    async def _exchange_over(self, used: _Used, query: bytes) -> bytes:
+        now = asyncio.get_running_loop().time
+        asked = now()
+        used.asking += 1
+        try:
+            message = await used.session.exchange(query)
+        except asyncio.CancelledError:
+            if used.is_silent(asked, now()):
+                self._replace(used)
+            raise
+        except (LostError, OSError):
+            self._replace(used)
+            raise
+        except NoAnswerError:
+            used.answered = now()  # though with nothing of use
+            raise
+        else:
+            used.answered = now()
+            return message
+        finally:
+            used.asking -= 1
+            if used is not self._current and not used.asking:
+                await used.session.close()
+
+    def _replace(self, used: _Used) -> None:
+        if used is self._current:
+            self._current = None
 
 
 def tls(spec: Spec) -> EncryptedResolver:
@@ -184,11 +257,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class TlsSession:
-    """A TLS connection with many questions on their way at once (RFC 7858 section 3.3).
-
-    It is made when the first question needs it, and made again once when it is lost, since
-    servers close connections as they see fit (RFC 7766 section 6.2.4).
-    """
+    """A TLS connection with many questions on their way at once (RFC 7858 section 3.3)."""
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext) -> None:
         self._host = host
@@ -199,11 +268,7 @@ class TlsSession:
     async def exchange(self, query: bytes) -> bytes:
         """Send *query* and return what answers it."""
         pipeline = await self._connected()
-        try:
-            return await pipeline.exchange(query)
-        except ConnectionError:
-            pipeline = await self._connected()
-            return await pipeline.exchange(query)
+        return await pipeline.exchange(query)
 
     async def close(self) -> None:
         """End the connection."""
@@ -219,7 +284,7 @@ class TlsSession:
         await pipeline.closed
 
     async def _connected(self) -> _Pipeline:
-        if self._connecting is None or _is_over(self._connecting):
+        if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
         # All who wait get the same connection, or the same error, and none of them can cancel it.
         return await asyncio.shield(self._connecting)
@@ -230,16 +295,6 @@ class TlsSession:
             _Pipeline, self._host, self._port, ssl=self._context, server_hostname=self._host
         )
         return pipeline
-
-
-def _is_over(connecting: asyncio.Task[_Pipeline]) -> bool:
-    if not connecting.done():
-        return False
-    return (
-        connecting.cancelled()
-        or connecting.exception() is not None
-        or connecting.result().closed.done()
-    )
 
 
 async def _let_transports_close() -> None:
@@ -281,7 +336,7 @@ class _Pipeline(asyncio.Protocol):
             self.closed.set_result(None)
         for _, answer in self._pending.values():
             if not answer.done():
-                error = ConnectionResetError("the resolver closed the connection")
+                error = LostError("the resolver closed the connection")
                 error.__cause__ = exc
                 answer.set_exception(error)
 
@@ -293,11 +348,11 @@ class _Pipeline(asyncio.Protocol):
     async def exchange(self, query: bytes) -> bytes:
         """Send *query* under a number of our own, and return what answers it.
 
-        :raises ConnectionError: when the connection is lost.
+        :raises LostError: when the connection is gone.
         :raises NoAnswerError: when what came is no answer.
         """
         if self._transport is None or self._transport.is_closing():
-            raise ConnectionResetError("the connection is closed")
+            raise LostError("the connection is closed")
         number = self._unused_number()
         query = number.to_bytes(2, "big") + query[2:]
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -330,20 +385,14 @@ class HttpsSession:
     def __init__(self, url: str, context: ssl.SSLContext, httpx: Any) -> None:
         """:param httpx: the module, which is an extra."""
         self._url = url
+        self._httpx = httpx
         # Time is our caller's to limit, and so is the number of questions.
         self._client = httpx.AsyncClient(http2=True, verify=context, timeout=None)
 
     async def exchange(self, query: bytes) -> bytes:
         """Send *query* and return what answers it."""
         query = b"\0\0" + query[2:]  # RFC 8484 section 4.1: so that caches may answer
-        headers = {"Content-Type": _MEDIA_TYPE, "Accept": _MEDIA_TYPE}
-        try:
-            async with self._client.stream(
-                "POST", self._url, content=query, headers=headers
-            ) as response:
-                message = await _body(response)
-        except Exception as error:  # of four packages that are not ours
-            raise NoAnswerError(str(error)) from error
+        message = await self._post(query)
         if not wire.answers(query, message):
             raise NoAnswerError("the answer to another question")
         return message
@@ -352,6 +401,23 @@ class HttpsSession:
         """End the connection."""
         await self._client.aclose()
         await _let_transports_close()
+
+    async def _post(self, query: bytes) -> bytes:
+        headers = {"Content-Type": _MEDIA_TYPE, "Accept": _MEDIA_TYPE}
+        try:
+            async with self._client.stream(
+                "POST", self._url, content=query, headers=headers
+            ) as response:
+                return await _body(response)
+        except NoAnswerError:
+            raise
+        except (self._httpx.ConnectError, self._httpx.ProxyError) as error:
+            raise OSError(str(error)) from error
+        except Exception as error:
+            # Of four packages that are not ours.  Where a server ends a connection, they fail all
+            # that is on its way over it, in many words; and a question that was given up counts as
+            # on its way until it is answered, so that there may be no room for another.
+            raise LostError(str(error)) from error
 
 
 async def _body(response: Any) -> bytes:

@@ -11,11 +11,11 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import dns.message
 import dns.rcode
@@ -282,6 +282,7 @@ async def serving(handler: Handler, pki: Pki | None) -> AsyncIterator[int]:
     if pki is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pki.certificate, pki.key)
+        context.set_alpn_protocols(["h2"])  # which those who want none do not see
     writers: list[asyncio.StreamWriter] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -336,6 +337,204 @@ def ask_tls(
     return asyncio.run(scenario())
 
 
+class Talk(Protocol):
+    """One connection as its server sees it, over TLS or HTTPS."""
+
+    async def question(self) -> tuple[int, bytes]:
+        """The next one, under a number of its own."""
+
+    def answer(self, number: int, message: bytes) -> None: ...
+
+    async def end(self) -> None:
+        """Say that nothing more will be answered, where there are words for it."""
+
+
+class TlsTalk:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer, self._asked = reader, writer, 0
+
+    async def question(self) -> tuple[int, bytes]:
+        self._asked += 1
+        return self._asked, await read_question(self._reader)
+
+    def answer(self, _number: int, message: bytes) -> None:
+        self._writer.write(frame(message))
+
+    async def end(self) -> None:
+        pass
+
+
+class HttpsTalk:
+    """HTTP/2 by h2.
+
+    :param streams: how many may be open at once.
+    """
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, streams: int = 128
+    ) -> None:
+        connection = importlib.import_module("h2.connection")
+        config = importlib.import_module("h2.config")
+        settings = importlib.import_module("h2.settings")
+        self._events = importlib.import_module("h2.events")
+        self._reader, self._writer = reader, writer
+        self._http = connection.H2Connection(config.H2Configuration(client_side=False))
+        most = {settings.SettingCodes.MAX_CONCURRENT_STREAMS: streams}
+        self._http.local_settings = settings.Settings(client=False, initial_values=most)
+        self._http.initiate_connection()
+        self._bodies: dict[int, bytes] = {}
+        self._ready: list[tuple[int, bytes]] = []
+
+    async def question(self) -> tuple[int, bytes]:
+        while not self._ready:
+            self._send()
+            data = await self._reader.read(0xFFFF)
+            if not data:
+                raise ConnectionResetError
+            for event in self._http.receive_data(data):
+                if isinstance(event, self._events.DataReceived):
+                    self._bodies[event.stream_id] = (
+                        self._bodies.get(event.stream_id, b"") + event.data
+                    )
+                elif isinstance(event, self._events.StreamEnded):
+                    self._ready.append((event.stream_id, self._bodies.pop(event.stream_id)))
+        return self._ready.pop(0)
+
+    def answer(self, number: int, message: bytes) -> None:
+        headers = [(":status", "200"), ("content-type", "application/dns-message")]
+        self._http.send_headers(number, headers)
+        self._http.send_data(number, message, end_stream=True)
+        self._send()
+
+    async def end(self) -> None:
+        self._http.close_connection()
+        self._send()
+        while await self._reader.read(0xFFFF):
+            pass
+
+    def _send(self) -> None:
+        self._writer.write(self._http.data_to_send())
+
+
+Talking = Callable[[Talk, int], Awaitable[None]]
+
+
+@dataclass
+class Server:
+    """A server on loopback, and how many connections it was asked over."""
+
+    port: int
+    connections: int = 0
+
+
+@pytest.fixture
+def talking(
+    factory: Factory, pki: Pki
+) -> Callable[..., AbstractAsyncContextManager[tuple[EncryptedResolver, Server]]]:
+    """A resolver, and its server, which is told the number of each connection from 1 on."""
+
+    @asynccontextmanager
+    async def start(
+        talk: Talking, **options: int
+    ) -> AsyncIterator[tuple[EncryptedResolver, Server]]:
+        server = Server(0)
+        kind = HttpsTalk if factory is https_at else TlsTalk
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            server.connections += 1
+            await talk(kind(reader, writer, **options), server.connections)
+
+        async with serving(handle, pki) as server.port:
+            yield factory("127.0.0.1", server.port), server
+
+    return start
+
+
+Start = Callable[..., Any]
+
+
+class TestConnectionsThatEnd:
+    """A server may end a connection at any time, and say so or not."""
+
+    def test_what_a_server_does_not_answer_any_more_is_asked_over_another(
+        self, talking: Start
+    ) -> None:
+        async def few(talk: Talk, _connection: int) -> None:
+            for _ in range(10):
+                number, query = await talk.question()
+                talk.answer(number, permits(query))
+            await talk.end()
+
+        async def scenario() -> set[Outcome]:
+            async with talking(few) as (resolver, _):
+                owners = [f"n{number}.test" for number in range(100)]
+                found = await asyncio.gather(*(resolver.lookup(one, PATIENT) for one in owners))
+                return {lookup.outcome for lookup in found}
+
+        assert asyncio.run(scenario()) == {Outcome.RECORDS}
+
+    def test_one_that_falls_silent_is_not_asked_for_long(self, talking: Start) -> None:
+        async def dies(talk: Talk, connection: int) -> None:
+            number, query = await talk.question()
+            talk.answer(number, permits(query))
+            while True:
+                number, query = await talk.question()
+                if connection > 1:
+                    talk.answer(number, permits(query))
+
+        async def scenario() -> tuple[list[Outcome], int]:
+            async with talking(dies) as (resolver, server), resolver._sessions.use():
+                timeouts = {"a.test": PATIENT, "b.test": SOON, "c.test": PATIENT, "d.test": PATIENT}
+                found = [await resolver.lookup(*one) for one in timeouts.items()]
+                return [lookup.outcome for lookup in found], server.connections
+
+        records = Outcome.RECORDS
+        assert asyncio.run(scenario()) == ([records, Outcome.TIMEOUT, records, records], 2)
+
+    def test_one_that_answers_others_meanwhile_is_kept(self, talking: Start) -> None:
+        async def overlooks(talk: Talk, _connection: int) -> None:
+            while True:
+                number, query = await talk.question()
+                if b"overlooked" not in query:
+                    talk.answer(number, permits(query))
+
+        async def scenario() -> int:
+            async with talking(overlooks) as (resolver, server), resolver._sessions.use():
+                given_up = asyncio.ensure_future(resolver.lookup("overlooked.test", PATIENT))
+                for _ in range(5):
+                    assert (await resolver.lookup("a.test", PATIENT)).outcome is Outcome.RECORDS
+                given_up.cancel()
+                await asyncio.wait([given_up])
+                assert (await resolver.lookup("a.test", PATIENT)).outcome is Outcome.RECORDS
+                return server.connections
+
+        assert asyncio.run(scenario()) == 1
+
+    def test_a_late_answer_counts_though_there_is_another_by_then(self, talking: Start) -> None:
+        asked_again = asyncio.Event()
+
+        async def late(talk: Talk, connection: int) -> None:
+            while True:
+                number, query = await talk.question()
+                if connection > 1:
+                    asked_again.set()
+                elif b"late" in query:
+                    await asked_again.wait()
+                else:
+                    continue
+                talk.answer(number, permits(query))
+
+        async def scenario() -> tuple[list[Outcome], int]:
+            async with talking(late) as (resolver, server):
+                patient = asyncio.ensure_future(resolver.lookup("late.test", PATIENT))
+                given_up = await resolver.lookup("a.test", SOON)
+                found = [given_up, await resolver.lookup("b.test", PATIENT), await patient]
+                return [lookup.outcome for lookup in found], server.connections
+
+        records = Outcome.RECORDS
+        assert asyncio.run(scenario()) == ([Outcome.TIMEOUT, records, records], 2)
+
+
 class TestTls:
     def test_answers_may_come_in_any_order(self, pki: Pki) -> None:
         async def reversed_(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -357,7 +556,7 @@ class TestTls:
 
         assert ask_tls(piecemeal, pki, ["a.test"])[0].records == ISSUE
 
-    def test_a_lost_connection_is_made_again_once(self, pki: Pki) -> None:
+    def test_a_lost_connection_is_made_again(self, pki: Pki) -> None:
         connections = 0
 
         async def forgetful(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -371,11 +570,16 @@ class TestTls:
         assert ask_tls(forgetful, pki, ["a.test"])[0].records == ISSUE
         assert connections == 2
 
-    def test_a_connection_that_is_always_lost(self, pki: Pki) -> None:
+    def test_a_connection_that_is_always_lost_is_made_again_once(self, pki: Pki) -> None:
+        connections = 0
+
         async def closing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
             await read_question(reader)
 
         assert ask_tls(closing, pki, ["a.test"])[0].outcome is Outcome.NETWORK
+        assert connections == 2
 
     def test_an_answer_to_another_question(self, pki: Pki) -> None:
         async def mistaken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -466,7 +670,7 @@ class TestTls:
                 pipeline._next = 0xFFFF + pipeline._next  # all the way round
                 answers = await asyncio.gather(first, pipeline.exchange(query))
                 await session.close()
-                with pytest.raises(ConnectionError):
+                with pytest.raises(encrypted.LostError):
                     await pipeline.exchange(query)
                 return answers
 
@@ -553,6 +757,26 @@ class TestHttps:
             raise KeyError("a fault of theirs")
 
         assert ask_https(monkeypatch, httpx, fail).outcome is Outcome.NETWORK
+
+    @pytest.mark.parametrize("factory", ["https"], indirect=True)
+    def test_what_was_given_up_leaves_room_for_others(self, talking: Start) -> None:
+        async def some(talk: Talk, _connection: int) -> None:
+            while True:
+                number, query = await talk.question()
+                if b"silent" not in query:
+                    talk.answer(number, permits(query))
+
+        async def scenario() -> int:
+            async with talking(some, streams=3) as (resolver, server), resolver._sessions.use():
+                for _ in range(4):
+                    given_up = asyncio.ensure_future(resolver.lookup("silent.test", PATIENT))
+                    lookup = await resolver.lookup("a.test", PATIENT)
+                    assert lookup.outcome is Outcome.RECORDS
+                    given_up.cancel()
+                    await asyncio.wait([given_up])
+                return server.connections
+
+        assert asyncio.run(scenario()) > 1
 
     @pytest.mark.usefixtures("httpx")
     def test_silence(self, pki: Pki) -> None:
