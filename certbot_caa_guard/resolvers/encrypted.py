@@ -32,6 +32,8 @@ from certbot_caa_guard.resolvers.stub import make_query
 from certbot_caa_guard.resolvers.whereabouts import perspective_at_host
 from certbot_caa_guard.verdict import Perspective
 
+_LOG = logging.getLogger(__name__)
+
 _LONGEST_MESSAGE = 0xFFFF
 _MEDIA_TYPE = "application/dns-message"  # RFC 8484 section 6
 _HTTP_OK = 200
@@ -46,6 +48,10 @@ class NoAnswerError(Exception):
 
 class LostError(NoAnswerError):
     """The session failed before the answer came; another may bring it."""
+
+
+class SetUpError(NoAnswerError):
+    """Nobody can be asked, the way this machine is set up; the message says why."""
 
 
 class Session(Protocol):
@@ -87,6 +93,10 @@ class EncryptedResolver:
         try:
             async with self._sessions.use() as exchange:
                 message = await asyncio.wait_for(exchange(query), timeout)
+        except SetUpError as error:
+            # Nothing else would tell: to all others it is one more perspective that does not work.
+            _LOG.warning("%s cannot be asked: %s", self.perspective.name, error)
+            return False
         except (TimeoutError, asyncio.TimeoutError, OSError, NoAnswerError):
             return False
         return wire.has_answer(message)
@@ -291,9 +301,12 @@ class TlsSession:
 
     async def _connect(self) -> _Pipeline:
         loop = asyncio.get_running_loop()
-        _, pipeline = await loop.create_connection(
-            _Pipeline, self._host, self._port, ssl=self._context, server_hostname=self._host
-        )
+        try:
+            _, pipeline = await loop.create_connection(
+                _Pipeline, self._host, self._port, ssl=self._context, server_hostname=self._host
+            )
+        except ValueError as error:  # of a host that nobody can be called
+            raise OSError(str(error)) from error
         return pipeline
 
 
@@ -380,18 +393,26 @@ class _Pipeline(asyncio.Protocol):
 
 
 class HttpsSession:
-    """An HTTP/2 client with many questions on their way at once (RFC 8484 section 5.2)."""
+    """An HTTP/2 client with many questions on their way at once (RFC 8484 section 5.2).
+
+    It goes through the proxy that the environment names, if any: there may be no other way out.
+    """
 
     def __init__(self, url: str, context: ssl.SSLContext, httpx: Any) -> None:
         """:param httpx: the module, which is an extra."""
         self._url = url
+        self._context = context
         self._httpx = httpx
-        # Time is our caller's to limit, and so is the number of questions.
-        self._client = httpx.AsyncClient(http2=True, verify=context, timeout=None)
+        self._client: Any = None
 
     async def exchange(self, query: bytes) -> bytes:
-        """Send *query* and return what answers it."""
+        """Send *query* and return what answers it.
+
+        :raises SetUpError: when the proxies that the environment names cannot be used.
+        """
         query = b"\0\0" + query[2:]  # RFC 8484 section 4.1: so that caches may answer
+        if self._client is None:
+            self._client = self._make_client()
         message = await self._post(query)
         if not wire.answers(query, message):
             raise NoAnswerError("the answer to another question")
@@ -399,8 +420,17 @@ class HttpsSession:
 
     async def close(self) -> None:
         """End the connection."""
-        await self._client.aclose()
+        if self._client is not None:
+            with contextlib.suppress(Exception):  # as below
+                await self._client.aclose()
         await _let_transports_close()
+
+    def _make_client(self) -> Any:
+        try:
+            # Time is our caller's to limit, and so is the number of questions.
+            return self._httpx.AsyncClient(http2=True, verify=self._context, timeout=None)
+        except Exception as error:  # no URL, an unknown scheme, a package that is missing
+            raise SetUpError(f"the environment's proxies cannot be used: {error}") from error
 
     async def _post(self, query: bytes) -> bytes:
         headers = {"Content-Type": _MEDIA_TYPE, "Accept": _MEDIA_TYPE}

@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -168,8 +169,9 @@ def open_files() -> set[str]:
 @pytest.fixture
 def httpx(monkeypatch: pytest.MonkeyPatch) -> Any:
     """HTTP/2, which is an extra."""
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
     pytest.importorskip("h2")
     return pytest.importorskip("httpx")
 
@@ -650,6 +652,12 @@ class TestTls:
 
         assert asyncio.run(scenario()).records == ISSUE
 
+    @pytest.mark.parametrize("host", ["a..test", ".test", "a" * 64 + ".test"])
+    def test_a_host_that_nobody_can_be_called(self, host: str) -> None:
+        resolver = tls_at(host)
+        assert not asyncio.run(resolver.is_usable(PATIENT))
+        assert look_up(resolver, "a.test").outcome is Outcome.NETWORK
+
     def test_numbers_in_use_are_not_used_again(self, pki: Pki) -> None:
         seen: list[bytes] = []
 
@@ -777,6 +785,71 @@ class TestHttps:
                 return server.connections
 
         assert asyncio.run(scenario()) > 1
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "why"),
+        [
+            ("HTTPS_PROXY", "ftp://127.0.0.1:9", "Unknown scheme"),
+            ("ALL_PROXY", "socks5://127.0.0.1:1080", "'socksio' package is not installed"),
+            ("HTTPS_PROXY", "http://127.0.0.1:no", "Invalid port"),
+        ],
+    )
+    @pytest.mark.usefixtures("httpx")
+    def test_a_proxy_that_cannot_be_used_is_told(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        variable: str,
+        value: str,
+        why: str,
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "socksio", None)
+        monkeypatch.setenv(variable, value)
+        resolver = https_at("192.0.2.1")
+        assert not asyncio.run(resolver.is_usable(PATIENT))
+        (record,) = caplog.records
+        assert record.getMessage().startswith("https://192.0.2.1:443/dns-query cannot be asked: ")
+        assert why in record.getMessage()
+        assert look_up(resolver, "a.test").outcome is Outcome.NETWORK
+
+    @pytest.mark.usefixtures("httpx")
+    def test_a_proxy_of_the_environment_is_the_way_out(
+        self, monkeypatch: pytest.MonkeyPatch, resolving: str
+    ) -> None:
+        asked: list[bytes] = []
+
+        async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            far, out = await asyncio.open_connection(resolving, 443)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await asyncio.gather(copy(reader, out), copy(far, writer))
+
+        async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(0xFFFF):
+                writer.write(data)
+            writer.close()
+
+        async def scenario() -> Lookup:
+            async with serving(tunnel, None) as port:
+                monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+                return await https_at(resolving).lookup("example.net", PATIENT)
+
+        assert asyncio.run(scenario()).outcome is Outcome.RECORDS
+        assert asked[0].startswith(f"CONNECT {resolving}:443 ".encode())
+
+    def test_a_client_that_cannot_be_closed(
+        self, monkeypatch: pytest.MonkeyPatch, httpx: Any
+    ) -> None:
+        class Stuck(httpx.MockTransport):  # type: ignore[misc]
+            async def aclose(self) -> None:
+                raise KeyError("a fault of theirs")
+
+        def answer(request: Any) -> Any:
+            return httpx.Response(200, headers=MEDIA_TYPE, content=permits(request.content))
+
+        client = functools.partial(httpx.AsyncClient, transport=Stuck(answer))
+        monkeypatch.setattr(httpx, "AsyncClient", client)
+        assert look_up(https_at("192.0.2.1"), "a.test").records == ISSUE
 
     @pytest.mark.usefixtures("httpx")
     def test_silence(self, pki: Pki) -> None:
