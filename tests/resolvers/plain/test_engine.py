@@ -19,6 +19,7 @@ from certbot_caa_guard.resolvers.plain import engine as engine_module
 from certbot_caa_guard.resolvers.plain import ports
 from certbot_caa_guard.resolvers.plain.engine import Engine, Question
 from certbot_caa_guard.resolvers.plain.question import TYPE_CAA, encode
+from certbot_caa_guard.resolvers.plain.servers import Servers
 from certbot_caa_guard.resolvers.plain.window import LOCAL, Limits
 
 PATIENT = 10.0  # seconds; never reached
@@ -561,7 +562,7 @@ def test_it_serves_one_event_loop_after_another() -> None:
 
     async def asks_again(_engine: Engine, server: Server) -> Any:
         (old,) = engines
-        old._servers = [server.transport.get_extra_info("sockname")]
+        old._servers = Servers([server.transport.get_extra_info("sockname")])
         return await ask(old)
 
     run(is_silent, abandons)
