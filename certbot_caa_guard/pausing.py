@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 
 class PausingLoop(asyncio.SelectorEventLoop):
@@ -30,6 +34,33 @@ class PausingLoop(asyncio.SelectorEventLoop):
             super().run_forever()
         finally:
             self._paused_at = super().time()
+
+    def finish(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run *coroutine* to its end, and return what it returns.
+
+        :raises Exception: what it raises, or what a callback does meanwhile: asyncio would merely
+            log that, and whoever waits for what the callback was to bring would wait for ever.
+        """
+        task = self.create_task(coroutine)
+        faults: list[Exception] = []
+
+        def went_wrong(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            if "handle" in context and isinstance(error, Exception):
+                faults.append(error)
+                task.cancel()
+            else:
+                self.default_exception_handler(context)
+
+        self.set_exception_handler(went_wrong)
+        try:
+            return self.run_until_complete(task)
+        except asyncio.CancelledError:
+            if faults:
+                raise faults[0] from None
+            raise
+        finally:
+            self.set_exception_handler(None)
 
     def end(self) -> None:
         """Cancel what is left, after a failure or an interrupt, and what that begins; close.

@@ -77,10 +77,12 @@ class Preflight:
         """Ask every usable perspective once about *identifiers*.
 
         Each owner name is asked once, however many identifiers share it.
+
+        :raises Exception: at a fault of ours, also in what goes on beside the questions.
         """
         wanted = list(dict.fromkeys(identifiers))
         self._rounds += 1
-        made = self._loop.run_until_complete(self._round(wanted))
+        made = self._loop.finish(self._round(wanted))
         for identifier in wanted:
             self._evidence[str(identifier)] = self.evidence(identifier).with_determinations(
                 made[str(identifier)]

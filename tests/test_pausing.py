@@ -38,6 +38,50 @@ def test_what_has_come_during_a_pause_is_not_late(loop: PausingLoop, skip: Skip)
     assert loop.run_until_complete(waiting) == "an answer"
 
 
+def fail() -> None:
+    raise ZeroDivisionError
+
+
+def test_what_is_finished_gives_its_result(loop: PausingLoop) -> None:
+    assert loop.finish(asyncio.sleep(0, "a result")) == "a result"
+
+
+def test_what_it_raises_is_raised(loop: PausingLoop) -> None:
+    async def raises() -> None:
+        fail()
+
+    with pytest.raises(ZeroDivisionError):
+        loop.finish(raises())
+
+
+def test_a_callback_that_fails_leaves_nobody_waiting(loop: PausingLoop) -> None:
+    async def waits() -> None:
+        asyncio.get_running_loop().call_soon(fail)
+        await asyncio.Event().wait()
+
+    with pytest.raises(ZeroDivisionError):
+        loop.finish(waits())
+    assert loop.finish(asyncio.sleep(0, "goes on")) == "goes on"
+
+
+def test_what_is_cancelled_is_cancelled(loop: PausingLoop) -> None:
+    async def cancels() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        loop.finish(cancels())
+
+
+def test_all_else_that_a_loop_tells_is_logged(
+    loop: PausingLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def tells() -> None:
+        asyncio.get_running_loop().call_exception_handler({"message": "something odd"})
+
+    loop.finish(tells())
+    assert "something odd" in caplog.text
+
+
 def test_its_end_ends_what_tasks_begin_at_theirs() -> None:
     loop = PausingLoop()
     ended: list[str] = []

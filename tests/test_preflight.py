@@ -320,6 +320,19 @@ def test_what_a_perspective_said_before_it_died_holds_no_name(
     assert made.in_doubt([one]) == []
 
 
+def test_a_fault_beside_the_questions_leaves_nobody_waiting(preflight: Preflights) -> None:
+    """Such as in what a socket calls when an answer has come."""
+
+    class Faulty(FakeResolver):
+        async def lookup(self, owner: str, timeout: float) -> Lookup:
+            asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+            await asyncio.Event().wait()
+            return await super().lookup(owner, timeout)
+
+    with pytest.raises(ZeroDivisionError):
+        preflight(Faulty()).round(identifiers("a.net"))
+
+
 @pytest.mark.parametrize("faulty", [FaultyLookup, FaultyProbe])
 def test_a_resolver_at_fault_has_no_say_and_ends_nothing(
     preflight: Preflights, clock: Clock, faulty: type[FakeResolver]
