@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -35,13 +35,13 @@ class PausingLoop(asyncio.SelectorEventLoop):
         finally:
             self._paused_at = super().time()
 
-    def finish(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Run *coroutine* to its end, and return what it returns.
+    def finish(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Do *work* to its end, and return what it returns.
 
         :raises Exception: what it raises, or what a callback does meanwhile: asyncio would merely
             log that, and whoever waits for what the callback was to bring would wait for ever.
         """
-        task = self.create_task(coroutine)
+        task = self.create_task(work())
         faults: list[Exception] = []
 
         def went_wrong(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -82,7 +82,7 @@ class Preflight:
         """
         wanted = list(dict.fromkeys(identifiers))
         self._rounds += 1
-        made = self._loop.finish(self._round(wanted))
+        made = self._loop.finish(lambda: self._round(wanted))
         for identifier in wanted:
             self._evidence[str(identifier)] = self.evidence(identifier).with_determinations(
                 made[str(identifier)]

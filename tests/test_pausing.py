@@ -43,7 +43,7 @@ def fail() -> None:
 
 
 def test_what_is_finished_gives_its_result(loop: PausingLoop) -> None:
-    assert loop.finish(asyncio.sleep(0, "a result")) == "a result"
+    assert loop.finish(lambda: asyncio.sleep(0, "a result")) == "a result"
 
 
 def test_what_it_raises_is_raised(loop: PausingLoop) -> None:
@@ -51,7 +51,7 @@ def test_what_it_raises_is_raised(loop: PausingLoop) -> None:
         fail()
 
     with pytest.raises(ZeroDivisionError):
-        loop.finish(raises())
+        loop.finish(raises)
 
 
 def test_a_callback_that_fails_leaves_nobody_waiting(loop: PausingLoop) -> None:
@@ -60,8 +60,8 @@ def test_a_callback_that_fails_leaves_nobody_waiting(loop: PausingLoop) -> None:
         await asyncio.Event().wait()
 
     with pytest.raises(ZeroDivisionError):
-        loop.finish(waits())
-    assert loop.finish(asyncio.sleep(0, "goes on")) == "goes on"
+        loop.finish(waits)
+    assert loop.finish(lambda: asyncio.sleep(0, "goes on")) == "goes on"
 
 
 def test_what_is_cancelled_is_cancelled(loop: PausingLoop) -> None:
@@ -69,7 +69,7 @@ def test_what_is_cancelled_is_cancelled(loop: PausingLoop) -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        loop.finish(cancels())
+        loop.finish(cancels)
 
 
 def test_all_else_that_a_loop_tells_is_logged(
@@ -78,7 +78,7 @@ def test_all_else_that_a_loop_tells_is_logged(
     async def tells() -> None:
         asyncio.get_running_loop().call_exception_handler({"message": "something odd"})
 
-    loop.finish(tells())
+    loop.finish(tells)
     assert "something odd" in caplog.text
 
 
