@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import atexit
 import datetime
-import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 from certbot.display import util as display_util
 
-from certbot_caa_guard import caa, directory, pacing
-from certbot_caa_guard.audit.reasons import Reasons, may_ask
+from certbot_caa_guard import pacing
 from certbot_caa_guard.history import History, Kind
-from certbot_caa_guard.interfaces import IResolver
 from certbot_caa_guard.issuance import Hold, Issuance, Patience, Settings, Surroundings, Survey
 from certbot_caa_guard.names import Identifier, is_ip_address, parse
 from certbot_caa_guard.plugin import endings, kept
 from certbot_caa_guard.plugin import lineage as state
 from certbot_caa_guard.plugin.answers import Answers
+from certbot_caa_guard.plugin.auditing import Audits
 from certbot_caa_guard.plugin.barrier import safely
+from certbot_caa_guard.plugin.call import CertbotCall
 from certbot_caa_guard.plugin.certificate import (
     LONGEST_OCSP,
     Certificate,
@@ -41,56 +39,18 @@ from certbot_caa_guard.plugin.sharing import OpenResolvers
 from certbot_caa_guard.plugin.stopped import Stopped
 from certbot_caa_guard.preflight import Preflight
 from certbot_caa_guard.report import text
-from certbot_caa_guard.resolvers import spec
 from certbot_caa_guard.split import Course, OnFail, course
 from certbot_caa_guard.trouble import Troubles
 from certbot_caa_guard.verdict import Evidence, Lasting, Verdict
 
-if TYPE_CHECKING:
-    from certbot_caa_guard.audit.findings import Finding
-
-_LOG = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
-
-_DNS_METHODS = ("dns-01", "dns-account-01", "dns-persist-01")
-
 # Once a pre-hook has run a web server may be down: then nobody waits for long.
 _PATIENCE_AFTER_HOOKS = 15.0
-
-# An audit takes 12 s at most, and several go side by side.
-_LONGEST_AUDITS = 15.0
 
 # How fast challenges are answered.
 PACING = pacing.Pacing()
 
 # "Once a day", for what a timer starts that is early at times.
 _A_DAY = 20 * 3600.0
-
-
-@dataclass(frozen=True)
-class CertbotCall:
-    """One issuance as certbot asks for it, with what the seams read off certbot's own objects.
-
-    :ivar config: certbot's configuration.
-    :ivar names: the identifiers asked for; those in the certificate, at a renewal.
-    :ivar certname: the name that the user gave the lineage, if any.
-    :ivar lineage: certbot's object for the lineage that is renewed, if any.
-    :ivar asked: whether the user named the identifiers; at a renewal nobody does.
-    :ivar challenges: certbot's preferred challenge types for a name.
-    :ivar may_order_anew: whether names can still be left out once an order is placed.
-    """
-
-    config: Any
-    names: tuple[str, ...]
-    certname: str | None
-    lineage: Any
-    acme: Any
-    account_uri: str
-    challenges: Callable[[str], Sequence[str]]
-    asked: bool = True
-    csr: bool = False
-    may_order_anew: bool = True
 
 
 @dataclass
@@ -132,7 +92,7 @@ class Session:
         self._wanted = list(call.names)
         self._issuance: Issuance | None = None
         self._preflight: Preflight | None = None
-        self._reasons: Reasons | None = None
+        self._audits = Audits(call.config, self._patience, self._resources)
         self._certificate = self._current_certificate()
         self._never_drop = _identifiers(call.config.caa_guard_never_drop)
         self.certname = call.certname
@@ -178,7 +138,7 @@ class Session:
         self._keep(names)
         self._tell_remembered()
         self._issuance.without([name for name in self._wanted if name not in names])
-        if self._hooks_will_run():
+        if self._call.hooks_will_run:
             self._patience.limit(_PATIENCE_AFTER_HOOKS)
         return names
 
@@ -260,7 +220,7 @@ class Session:
 
     def _make_issuance(self, *, with_preflight: bool = True) -> Issuance:
         config = self._config
-        self._issuers = self._find_issuers()
+        self._issuers = self._call.issuers
         self._preflight = self._make_preflight() if with_preflight else None
         self._history = history = self._resources.enter_context(
             History(None if config.dry_run else kept.state_folder(config) / "history.sqlite",
@@ -285,8 +245,8 @@ class Session:
                 teller=self._display,
                 history=history,
                 patience=self._patience,
-                clock_skew=self._clock_skew,
-                explained=self._explained,
+                clock_skew=self._call.clock_skew,
+                explained=self._audits.explained,
                 troubles=self._process.troubles,
                 began=self._process.began,
             ),
@@ -299,50 +259,19 @@ class Session:
                 "--caa-guard-issuer to have CAA checked. The retry works all the same."
             )
             return None
-        resolvers = self._load_resolvers()
+        resolvers = self._process.resolvers.named(
+            self._call.resolvers,
+            lambda reason: self._display.alert(f"CAA guard: {text.printable(reason)}"),
+        )
         deadline = float(self._config.caa_guard_deadline)
         return self._resources.enter_context(
             Preflight(
                 resolvers,
-                self._requester_for,
+                self._call.requester_for,
                 clock=time.monotonic,
                 lasting=Lasting(rounds=3, seconds=deadline / 10),
                 progress=self._display.progress,
             )
-        )
-
-    def _load_resolvers(self) -> list[IResolver]:
-        config = self._config
-        specs = [
-            replace(
-                one,
-                root_hints=config.caa_guard_root_hints,
-                trust_anchor=config.caa_guard_trust_anchor,
-            )
-            for one in spec.parse_list(config.caa_guard_resolver)
-        ]
-        return self._process.resolvers.named(
-            specs, lambda reason: self._display.alert(f"CAA guard: {text.printable(reason)}")
-        )
-
-    def _find_issuers(self) -> tuple[str, ...]:
-        config = self._config
-        if config.caa_guard_issuer:
-            return tuple(name.strip() for name in config.caa_guard_issuer.split(","))
-        meta = getattr(self._call.acme.directory, "meta", None)
-        return directory.issuers(getattr(meta, "caa_identities", None), config.server)
-
-    def _requester_for(self, identifier: Identifier) -> caa.Requester:
-        preferred = [
-            method for method in self._call.challenges(identifier.domain)
-            if not identifier.wildcard or method in _DNS_METHODS
-        ]  # fmt: skip
-        methods = preferred[:1] or caa.ACME_METHODS
-        return caa.Requester(
-            frozenset(self._issuers),
-            self._call.account_uri,
-            frozenset(methods),
-            caa.STRICT if self._config.caa_guard_strict_rfc else caa.BOULDER,
         )
 
     def _current_certificate(self) -> Certificate | None:
@@ -487,7 +416,7 @@ class Session:
             return
         for line in text.survey(survey, self._issuers, spared=endings.of_spared(chosen)):
             self._display.note(line)
-        for name, finding in self._main_findings(
+        for name, finding in self._audits.main_findings(
             survey.evidence[name] for name in survey.division.held
         ).items():
             self._display.note(f"  {name}: {text.printable(finding.line)}. {finding.mend}")
@@ -501,34 +430,6 @@ class Session:
             left_out = name in survey.division.held and chosen not in endings.COURSES_WITHOUT_ORDER
             fate = f", left out of the certificate {self._key()}" if left_out else ""
             self._display.alert(f"CAA guard: {name}: {verdict.value}{fate}: {reason}")
-
-    def _main_findings(self, evidence: Iterable[Evidence]) -> Mapping[str, Finding]:
-        """What an audit says of names whose lookups fail."""
-        nothing: Mapping[str, Finding] = {}
-        return self._audited(lambda reasons, longest: reasons.main(evidence, longest), nothing)
-
-    def _explained(self, evidence: Iterable[Evidence]) -> Set[str]:
-        """The names for whose failed lookups an audit finds reason enough."""
-        nothing: Set[str] = frozenset()
-        return self._audited(lambda reasons, longest: reasons.explained(evidence, longest), nothing)
-
-    def _audited(self, ask: Callable[[Reasons, float], _T], nothing: _T) -> _T:
-        """What audits tell, given so many seconds; *nothing* where they may not be made.
-
-        A fault of the audit is no more than that.
-        """
-        config = self._config
-        if not may_ask(config.caa_guard_resolver, config.caa_guard_root_hints):
-            return nothing
-        if self._reasons is None:
-            self._reasons = self._resources.enter_context(
-                Reasons(config.caa_guard_root_hints, config.caa_guard_trust_anchor)
-            )
-        reasons, patience = self._reasons, self._patience
-        start = time.monotonic()
-        told = safely(lambda: ask(reasons, min(_LONGEST_AUDITS, patience.left)), nothing)
-        patience.spend(time.monotonic() - start)
-        return told
 
     def _is_news(self, survey: Survey, chosen: Course, name: str) -> bool:
         """Whether the user has not been told yet: nobody reads the same line twice a day."""
@@ -571,23 +472,6 @@ class Session:
         """Put what is held on disk before the order that leaves it out."""
         if not self._config.dry_run and self._keeping.held and not self._call.csr:
             self._keeping.put(self._wanted, ordered)
-
-    def _hooks_will_run(self) -> bool:
-        config = self._config
-        if config.pre_hook:
-            return True
-        folder = Path(config.renewal_pre_hooks_dir)
-        return bool(config.directory_hooks) and folder.is_dir() and any(folder.iterdir())
-
-    def _clock_skew(self) -> float | None:
-        """How many seconds our clock is ahead of the CA's, by the Date of an answer of its own."""
-        acme = self._call.acme
-        try:
-            date = acme.net.head(acme.directory["newNonce"]).headers["Date"]
-        except Exception:  # noqa: BLE001 - whatever it is, the time is then not known
-            _LOG.debug("The CAA guard could not learn the CA's time", exc_info=True)
-            return None
-        return directory.clock_skew(date, time.time())
 
     @property
     def _pending_name(self) -> str:

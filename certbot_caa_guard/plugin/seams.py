@@ -263,7 +263,8 @@ def _prepare(
 
     :param names: None at a renewal: then those in the certificate.
     """
-    from certbot_caa_guard.plugin.guard import CertbotCall, Session
+    from certbot_caa_guard.plugin.call import CertbotCall
+    from certbot_caa_guard.plugin.guard import Session
 
     _warn_of_missing_seams()
     known = names if names is not None else lineage.names()

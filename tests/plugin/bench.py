@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certbot_caa_guard.plugin import display, guard
+from certbot_caa_guard.plugin import auditing, call, display, guard
 from certbot_caa_guard.plugin import lineage as state
 from certbot_caa_guard.resolvers import loader
 from tests.fakes import ISSUER, Answer, Clock, FakeResolver
@@ -246,7 +246,9 @@ class Bench:
     def set_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put the stand-ins in place."""
         monkeypatch.setattr(loader, "load", lambda spec: self.resolvers[spec.text])
-        monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=self.clock, time=self.clock))
+        time_ = SimpleNamespace(monotonic=self.clock, time=self.clock)
+        for module in (guard, call, auditing):
+            monkeypatch.setattr(module, "time", time_)
         monkeypatch.setattr(display.Display, "sleep", lambda _self, s: self.clock.sleep(s))
         # certbot searches anew for each lineage; what is installed stays the same.
         monkeypatch.setattr(disco.PluginsRegistry, "find_all", lambda: PLUGINS)

@@ -17,6 +17,7 @@ from certbot._internal import main, storage
 
 from certbot_caa_guard.climb import ExtendedError, Lookup, Outcome
 from certbot_caa_guard.plugin import guard
+from certbot_caa_guard.plugin.call import CertbotCall
 from certbot_caa_guard.plugin.stopped import Stopped
 from certbot_caa_guard.resolvers import loader
 from tests.fakes import (
@@ -983,7 +984,7 @@ def issue_by(client: Any, bench: Bench) -> Any:
 
 
 def test_an_issuance_that_has_not_begun_is_not_there(bench: Bench) -> None:
-    call = guard.CertbotCall(bench.config, NAMES, None, None, bench.acme, "", lambda _name: [])
+    call = CertbotCall(bench.config, NAMES, None, None, bench.acme, "", lambda _name: [])
     with pytest.raises(RuntimeError, match="has not begun"):
         _ = guard.Session(call).issuance
 

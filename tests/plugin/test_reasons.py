@@ -11,7 +11,7 @@ from certbot_caa_guard.audit.catalogue import Severity
 from certbot_caa_guard.audit.findings import Finding
 from certbot_caa_guard.audit.reasons import Reasons
 from certbot_caa_guard.climb import Outcome
-from certbot_caa_guard.plugin import guard
+from certbot_caa_guard.plugin import auditing
 from certbot_caa_guard.verdict import Evidence
 from tests.fakes import FakeResolver, issue
 from tests.plugin.bench import Bench
@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, findings: list[Finding]) -> list[str]
         found.set_result(tuple(findings))
         return found
 
-    monkeypatch.setattr(guard, "may_ask", lambda *_: True)
+    monkeypatch.setattr(auditing, "may_ask", lambda *_: True)
     monkeypatch.setattr(Reasons, "of", of)
     return names
 
@@ -116,7 +116,7 @@ def test_a_fault_of_the_audit_changes_nothing_else(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(guard, "may_ask", lambda *_: True)
+    monkeypatch.setattr(auditing, "may_ask", lambda *_: True)
     monkeypatch.setattr(Reasons, "of", fail)
     bench.answers({"b.net": Outcome.SERVFAIL})
     bench.issue("a.net", "b.net")
