@@ -26,6 +26,9 @@ _PROBE_TIMEOUT = 5.0
 _PATIENT_TIMEOUT = 20.0
 _TICK = 0.25
 
+# However many names there are and however slow their servers: nobody waits for ever.
+LONGEST_ROUND = 900.0
+
 RequesterFor = Callable[[Identifier], caa.Requester]
 
 
@@ -45,15 +48,18 @@ class Preflight:
         clock: Callable[[], float],
         lasting: Lasting,
         progress: Callable[[int, int], None] = lambda _done, _of: None,
+        longest: float = LONGEST_ROUND,
     ) -> None:
         """:param requester_for: who issues an identifier; the validation method may differ.
         :param clock: monotonic, in seconds.
         :param progress: told now and then how many lookups of a round are done, and of how many.
+        :param longest: seconds for one round, in which something must have gone wrong by then.
         """
         self._requester_for = requester_for
         self._clock = clock
         self._lasting = lasting
         self._progress = progress
+        self._longest = longest
         self._loop = PausingLoop()
         # Until the first round has told, all of them.
         self._usable: Sequence[Witness] = [Witness(resolver) for resolver in resolvers]
@@ -78,11 +84,12 @@ class Preflight:
 
         Each owner name is asked once, however many identifiers share it.
 
-        :raises Exception: at a fault of ours, also in what goes on beside the questions.
+        :raises Exception: at a fault of ours, also in what goes on beside the questions, or where
+            a resolver does not keep to the time that it is given.
         """
         wanted = list(dict.fromkeys(identifiers))
         self._rounds += 1
-        made = self._loop.finish(lambda: self._round(wanted))
+        made = self._loop.finish(lambda: asyncio.wait_for(self._round(wanted), self._longest))
         for identifier in wanted:
             self._evidence[str(identifier)] = self.evidence(identifier).with_determinations(
                 made[str(identifier)]

@@ -320,6 +320,19 @@ def test_what_a_perspective_said_before_it_died_holds_no_name(
     assert made.in_doubt([one]) == []
 
 
+def test_a_resolver_that_never_comes_to_an_end_ends_the_round(clock: Clock) -> None:
+    class Endless(FakeResolver):
+        async def lookup(self, owner: str, timeout: float) -> Lookup:
+            await asyncio.Event().wait()
+            return await super().lookup(owner, timeout)
+
+    with (
+        Preflight([Endless()], requester_for, clock=clock, lasting=LASTING, longest=0.01) as made,
+        pytest.raises((TimeoutError, asyncio.TimeoutError)),
+    ):
+        made.round(identifiers("a.net"))
+
+
 def test_a_fault_beside_the_questions_leaves_nobody_waiting(preflight: Preflights) -> None:
     """Such as in what a socket calls when an answer has come."""
 
