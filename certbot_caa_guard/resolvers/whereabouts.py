@@ -51,7 +51,7 @@ def perspective_at_host(spec: Spec, find: Find = find_addresses) -> Perspective:
 
     Whatever the port: that is the front door of a resolver which may have any.
     """
-    host = canonical(spec.host)
+    host = spec.host  # canonical, by whoever made the SPEC of it
     if _is_address(host):
         return Perspective(spec.text, public=True, addresses=frozenset({host}))
     found = frozenset(map(canonical, find(host)))
