@@ -262,7 +262,8 @@ class Recovery:
             return []
         named = {name for name, _ in refused.documents}
         named |= {one.identifier for one in failure.readings}
-        names_all = named != {None} and not any(one.others for one in failure.readings)
+        named.discard(None)
+        names_all = bool(named) and not any(one.others for one in failure.readings)
         blamed = [name for name in rejoining if name in named]
         return blamed if blamed or names_all else rejoining
 

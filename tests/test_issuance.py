@@ -762,12 +762,19 @@ class TestRejoining:
 
     SETTINGS = Settings(rejoining=frozenset({"b.net", "c.net"}))
 
-    @pytest.mark.parametrize("make", [rate_limited, not_about_caa], ids=["rate limit", "not CAA"])
-    def test_what_is_not_about_caa_is_tried_once_more_without_them(
-        self, world: World, make: Callable[[], dict[str, object]]
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            pytest.param(refused(rate_limited()), id="rate limit"),
+            pytest.param(refused(not_about_caa()), id="not CAA"),
+            pytest.param(refused(), id="nothing told"),
+        ],
+    )
+    def test_what_names_nobody_is_tried_once_more_without_them(
+        self, world: World, refusal: Refused
     ) -> None:
         issuance = world.issuance(settings=self.SETTINGS)
-        assert held(issuance, FakeOrders(placing=[refused(make())])) == ("b.net", "c.net")
+        assert held(issuance, FakeOrders(placing=[refusal])) == ("b.net", "c.net")
 
     def test_the_one_that_failed_is_left_out_alone(self, world: World) -> None:
         issuance = world.issuance(settings=self.SETTINGS)
