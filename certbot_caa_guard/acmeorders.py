@@ -142,7 +142,7 @@ class AcmeOrders:
         """Deactivate valid authorizations; the program answers the challenges of the new ones."""
         done: list[str] = []
         for authorization in order.authorizations:
-            identifier = _identifier(authorization.body)
+            identifier = identifier_of(authorization.body)
             valid = authorization.body.status == messages.STATUS_VALID
             if valid and identifier in identifiers:
                 try:
@@ -259,7 +259,7 @@ def _documents(error: BaseException) -> Documents | None:
         return [(None, error.error.to_json())]
     if isinstance(error, errors.ValidationError):
         return [
-            (_identifier(failed.body), challenge.error.to_json())
+            (identifier_of(failed.body), challenge.error.to_json())
             for failed in error.failed_authzrs
             for challenge in failed.body.challenges
             if challenge.error is not None
@@ -267,7 +267,7 @@ def _documents(error: BaseException) -> Documents | None:
     return None
 
 
-def _identifier(body: messages.Authorization) -> str:
-    """An authorization tells a wildcard by a flag (RFC 8555 section 7.1.4)."""
+def identifier_of(body: messages.Authorization) -> str:
+    """The identifier as it was ordered: a flag tells a wildcard (RFC 8555 section 7.1.4)."""
     value = str(body.identifier.value)
     return f"*.{value}" if body.wildcard else value

@@ -388,9 +388,8 @@ class GuardedClient:
     def _issuers(self) -> tuple[str, ...]:
         if self._options.issuers is not None:
             return tuple(self._options.issuers)
-        known = self._client.directory
-        identities = getattr(getattr(known, "meta", None), "caa_identities", None)
-        return directory.issuers(identities, known["newNonce"])
+        identities = directory.identities_of(self._client)
+        return directory.issuers(identities, self._client.directory["newNonce"])
 
     @property
     def _account_uri(self) -> str | None:
@@ -398,12 +397,7 @@ class GuardedClient:
         return str(account.uri) if account is not None else None
 
     def _clock_skew(self) -> float | None:
-        try:
-            answer = self._client.net.head(self._client.directory["newNonce"])
-        except Exception:  # noqa: BLE001 - whatever it is, the time is then not known
-            _LOG.debug("The CA's time could not be learned", exc_info=True)
-            return None
-        return directory.clock_skew(answer.headers.get("Date"), self._time.now())
+        return directory.clock_skew_of(self._client, self._time.now)
 
 
 class _Run:

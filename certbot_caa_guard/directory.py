@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from certbot_caa_guard.names import IdentifierError, parse
+
+_LOG = logging.getLogger(__name__)
 
 LETS_ENCRYPT = "letsencrypt.org"
 
@@ -35,6 +40,25 @@ def _is_domain(identity: object) -> bool:
         return parse(identity).domain == identity.lower()
     except IdentifierError:
         return False
+
+
+def identities_of(acme: Any) -> object:
+    """What the CA of an acme client says in ``caaIdentities``; None where it says nothing."""
+    return getattr(getattr(acme.directory, "meta", None), "caa_identities", None)
+
+
+def clock_skew_of(acme: Any, now: Callable[[], float]) -> float | None:
+    """How many seconds our clock is ahead of the CA's, which is asked by an acme client.
+
+    :param now: by our clock, in seconds since the epoch.
+    :returns: None where that cannot be known.
+    """
+    try:
+        date = acme.net.head(acme.directory["newNonce"]).headers["Date"]
+    except Exception:  # noqa: BLE001 - whatever it is, the time is then not known
+        _LOG.debug("The CA's time could not be learned", exc_info=True)
+        return None
+    return clock_skew(date, now())
 
 
 def clock_skew(date: str | None, now: float) -> float | None:

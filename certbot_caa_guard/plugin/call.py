@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,6 @@ from certbot_caa_guard import caa, directory
 from certbot_caa_guard.names import Identifier
 from certbot_caa_guard.resolvers import spec
 from certbot_caa_guard.resolvers.spec import Spec
-
-_LOG = logging.getLogger(__name__)
 
 _DNS_METHODS = ("dns-01", "dns-account-01", "dns-persist-01")
 
@@ -49,8 +46,7 @@ class CertbotCall:
         config = self.config
         if config.caa_guard_issuer:
             return tuple(name.strip() for name in config.caa_guard_issuer.split(","))
-        meta = getattr(self.acme.directory, "meta", None)
-        return directory.issuers(getattr(meta, "caa_identities", None), config.server)
+        return directory.issuers(directory.identities_of(self.acme), config.server)
 
     @property
     def resolvers(self) -> list[Spec]:
@@ -90,9 +86,4 @@ class CertbotCall:
 
     def clock_skew(self) -> float | None:
         """How many seconds our clock is ahead of the CA's, by the Date of an answer of its own."""
-        try:
-            date = self.acme.net.head(self.acme.directory["newNonce"]).headers["Date"]
-        except Exception:  # noqa: BLE001 - whatever it is, the time is then not known
-            _LOG.debug("The CAA guard could not learn the CA's time", exc_info=True)
-            return None
-        return directory.clock_skew(date, time.time())
+        return directory.clock_skew_of(self.acme, time.time)

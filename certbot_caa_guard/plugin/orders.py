@@ -13,6 +13,7 @@ from acme import messages
 from certbot import errors
 from zope.interface import implementer
 
+from certbot_caa_guard.acmeorders import identifier_of
 from certbot_caa_guard.interfaces import IOrders
 from certbot_caa_guard.plugin.answers import Answers, is_loss
 from certbot_caa_guard.refusal import Lost, Refused
@@ -72,7 +73,7 @@ class CertbotOrders:
             for challenge in authzr.body.challenges
             if challenge.error is not None
         ]
-        identifier = _identifier(authzr.body)
+        identifier = identifier_of(authzr.body)
         self._invalid[authzr.uri] = (identifier, found)
         self._on_failed_authorization(identifier)
 
@@ -110,7 +111,7 @@ class CertbotOrders:
         """Deactivate valid authorizations, unless a person would have to make them anew."""
         done: list[str] = []
         for authzr in order.authorizations if self._validates_alone else ():
-            identifier = _identifier(authzr.body)
+            identifier = identifier_of(authzr.body)
             if identifier not in identifiers or authzr.body.status != messages.STATUS_VALID:
                 continue
             try:
@@ -187,9 +188,3 @@ class CertbotOrders:
     @property
     def _new_nonce_url(self) -> str:
         return str(self._acme.directory["newNonce"])
-
-
-def _identifier(body: Any) -> str:
-    """The identifier as it was ordered: an authorization tells a wildcard by a flag."""
-    value = str(body.identifier.value)
-    return f"*.{value}" if body.wildcard else value
